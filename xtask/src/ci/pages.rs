@@ -1,0 +1,186 @@
+//! What the .md files name is there: links and paths lead to files, and commands exist.
+//!
+//! A block of shell in the README that something runs is marked by a comment above it, such as
+//! `<!-- ci: test -->`.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser as _;
+use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
+
+use crate::checkout::Checkout;
+use crate::cli::Cli;
+
+/// Commands that a page may name besides our own, by their first words.
+const COMMANDS: &[&str] = &["cargo test", "cargo run", "cargo doc", "git clone", "cd", ".ci/run"];
+
+/// What tells a path from other words in code.
+const EXTENSIONS: &[&str] =
+    &["rs", "md", "toml", "wit", "h", "c", "cpp", "zig", "go", "sh", "json", "patch"];
+
+pub(super) fn check(checkout: &Checkout) -> Result<String> {
+    let is_page = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "md");
+    let pages: Vec<_> = checkout.files()?.into_iter().filter(is_page).collect();
+    let mut complaints = 0;
+    for page in &pages {
+        let text = fs::read_to_string(checkout.root().join(page))?;
+        for item in items(&text) {
+            let Some(complaint) = complaint_about(&item.what, checkout.root(), page) else {
+                continue;
+            };
+            let line = text[..item.at.start].lines().count().max(1);
+            println!("{}:{line}: {complaint}", page.display());
+            complaints += 1;
+        }
+    }
+    ensure!(complaints == 0, "{complaints} complaints about pages");
+    Ok(format!("{} pages", pages.len()))
+}
+
+/// The shell block of the README below the comment `<!-- ci: marker -->`.
+pub(super) fn readme_command(checkout: &Checkout, marker: &str) -> Result<String> {
+    let text = fs::read_to_string(checkout.root().join("README.md"))?;
+    marked(&text, marker).with_context(|| {
+        format!("README.md has no ```sh block right below the comment <!-- ci: {marker} -->")
+    })
+}
+
+fn marked(text: &str, marker: &str) -> Option<String> {
+    let comment = format!("<!-- ci: {marker} -->");
+    let begin = text.find(&comment)? + comment.len();
+    match items(&text[begin..]).next() {
+        Some(Item { what: Named::Shell(script), at })
+            if text[begin..][..at.start].trim().is_empty() =>
+        {
+            Some(script)
+        }
+        _ => None,
+    }
+}
+
+/// Something that a page names, and where.
+struct Item {
+    what: Named,
+    at: Range<usize>,
+}
+
+#[derive(PartialEq, Eq, Debug)]
+enum Named {
+    Link(String),
+    Code(String),
+    Shell(String),
+}
+
+fn items(text: &str) -> impl Iterator<Item = Item> {
+    let mut shell: Option<String> = None;
+    Parser::new(text).into_offset_iter().filter_map(move |(event, at)| {
+        let what = match event {
+            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                Named::Link(dest_url.into_string())
+            }
+            Event::Code(code) => Named::Code(code.into_string()),
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) => {
+                shell = (&*language == "sh").then(String::new);
+                return None;
+            }
+            Event::Text(line) => {
+                shell.as_mut()?.push_str(&line);
+                return None;
+            }
+            Event::End(TagEnd::CodeBlock) => Named::Shell(shell.take()?),
+            _ => return None,
+        };
+        Some(Item { what, at })
+    })
+}
+
+fn complaint_about(what: &Named, root: &Path, page: &Path) -> Option<String> {
+    let beside = root.join(page.parent().unwrap_or(Path::new("")));
+    match what {
+        Named::Link(link) => {
+            let file = link.split('#').next().unwrap_or_default();
+            let leads = link.contains(':') || file.is_empty() || beside.join(file).exists();
+            (!leads).then(|| format!("the link `{link}` leads nowhere"))
+        }
+        Named::Code(code) => {
+            let there = !is_path(code) || root.join(code).exists() || beside.join(code).exists();
+            (!there).then(|| format!("there is no `{code}`"))
+        }
+        Named::Shell(script) => script.lines().find_map(complaint_about_command),
+    }
+}
+
+/// A path of ours: of plain characters, a folder or a file of a kind that we have.
+fn is_path(code: &str) -> bool {
+    let plain = code.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
+    let ours = !code.starts_with(['/', '-']) && !code.starts_with("target/");
+    let extension = Path::new(code).extension().unwrap_or_default();
+    let file = code.contains('/') && EXTENSIONS.iter().any(|known| extension == *known);
+    plain && ours && (code.ends_with('/') || file)
+}
+
+fn complaint_about_command(line: &str) -> Option<String> {
+    let line = line.split(" #").next().unwrap_or_default().trim();
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    if line.starts_with("cargo xtask ") {
+        use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+        let error = Cli::try_parse_from(line.split_whitespace().skip(1)).err()?;
+        let known = matches!(error.kind(), DisplayHelp | DisplayVersion);
+        return (!known).then(|| format!("`{line}`: {}", error.kind()));
+    }
+    let begins = |known: &&str| line == *known || line.starts_with(&format!("{known} "));
+    (!COMMANDS.iter().any(begins)).then(|| format!("`{line}` is not a command that we know"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Named, complaint_about, is_path, items, marked};
+    use std::path::Path;
+
+    fn complaint(text: &str) -> Option<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        items(text).find_map(|item| complaint_about(&item.what, root, Path::new("src/x.md")))
+    }
+
+    #[test]
+    fn links_and_paths_must_lead_somewhere() {
+        for good in [
+            "[a](main.rs) [b](../Cargo.toml#x) [c](#here) [d](https://docs.rs) `src/` `ci/steps.rs`",
+            "`K/N` `/etc/x.toml` `target/loom/` `src/<name>.rs` `application/json` `ring.rs`",
+            "```text\nsrc/absent.rs\n```",
+        ] {
+            assert_eq!(complaint(good), None, "{good}");
+        }
+        for bad in ["[a](absent.rs)", "`absent/`", "`src/absent.rs`"] {
+            assert!(complaint(bad).is_some(), "{bad}");
+        }
+        assert!(is_path("ring/src/sid.rs"));
+    }
+
+    #[test]
+    fn shell_blocks_hold_commands_that_exist() {
+        let sh = |line: &str| complaint(&format!("```sh\n{line}\n```"));
+        for good in
+            ["cargo xtask test", "cargo xtask mutants --only x  # one", "# so", "cd ringbox"]
+        {
+            assert_eq!(sh(good), None, "{good}");
+        }
+        for bad in ["cargo xtask tests", "cargo xtask test --fast", "cdx", "rm -r x"] {
+            assert!(sh(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_marked_block_is_found() {
+        let text = "x\n\n<!-- ci: test -->\n```sh\ncargo xtask test\n```\n<!-- ci: demo -->\nx\n\n```sh\ny\n```\n";
+        assert_eq!(marked(text, "test").unwrap(), "cargo xtask test\n");
+        assert_eq!(marked(text, "demo"), None, "something stands between");
+        assert_eq!(marked(text, "other"), None);
+        assert!(items(text).any(|item| item.what == Named::Shell("y\n".to_owned())));
+    }
+}

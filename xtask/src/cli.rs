@@ -1,0 +1,87 @@
+//! The command line: what each command is called and what its `--help` teaches.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::checkout::Checkout;
+use crate::cmd::Verdict;
+use crate::{bench, ci, demo, loom, mutants, setup, test};
+
+/// What this checkout can do.
+///
+/// New here? `cargo xtask setup` says whether the machine is ready, `cargo xtask demo` shows a
+/// plugin at work, `cargo xtask test` runs every test.
+#[derive(Parser, Debug)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Work on the checkout in this folder instead of the one this program was built from.
+    #[arg(long, global = true, hide = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Check that this machine has what the other commands need.
+    ///
+    /// Without flags nothing is installed. What is missing is named, with what it is for.
+    Setup(setup::Args),
+    /// Run every test of the workspace, doc tests included.
+    ///
+    /// This is `cargo test --workspace` with a count and a time at the end. Every other
+    /// `cargo test` command works too.
+    Test,
+    /// Build the demo and run it.
+    Demo,
+    /// Measure what a call costs.
+    Bench(bench::Args),
+    /// Try every interleaving of the routing core's concurrent parts (loom).
+    ///
+    /// The models run the code that ships. `LOOM_MAX_PREEMPTIONS` (3 unless set) bounds how often
+    /// one thread may interrupt another; raise it to search deeper and wait longer.
+    Loom(loom::Args),
+    /// Break one promise at a time and see that the test for it fails.
+    ///
+    /// Each `mutants/<name>.patch` breaks one promise and names the test that must notice. A
+    /// mutant whose test still passes has survived: the promise is not tested. Your working tree
+    /// is not touched, and what you have not committed yet counts. `mutants/README.md` has the
+    /// format.
+    Mutants(mutants::Args),
+    /// Run everything that must hold before a change is merged.
+    ///
+    /// The steps run one after the other, also when one fails; a table at the end says how each
+    /// went and how long it took.
+    Ci(ci::Args),
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> Result<Verdict> {
+        let checkout = match self.root {
+            Some(root) => Checkout::at(&root)?,
+            None => Checkout::of_this_program()?,
+        };
+        match self.command {
+            Command::Setup(args) => setup::run(&args),
+            Command::Test => test::run(&checkout),
+            Command::Demo => demo::run(&checkout),
+            Command::Bench(args) => bench::run(&checkout, &args),
+            Command::Loom(args) => loom::run(&checkout, &args),
+            Command::Mutants(args) => mutants::run(&checkout, &args),
+            Command::Ci(args) => ci::run(&checkout, &args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

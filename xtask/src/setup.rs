@@ -1,0 +1,161 @@
+//! `cargo xtask setup`: is this machine ready, and for what?
+//!
+//! Each [`Tool`] says how to find itself, what it is for and how to get it.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cmd::{self, Verdict};
+
+/// `cargo xtask ci` is only as repeatable as the tools that it runs.
+const CARGO_DENY: &str = "0.20.2";
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Also install what `cargo xtask ci` needs and this machine lacks. Takes minutes.
+    #[arg(long)]
+    ci: bool,
+}
+
+/// Who cannot do without a tool.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Need {
+    /// Everyone: nothing builds otherwise.
+    Build,
+    /// `cargo xtask ci`; elsewhere, what it is for is left out.
+    Ci,
+}
+
+struct Tool {
+    name: &'static str,
+    need: Need,
+    /// What this machine has of it.
+    find: fn() -> Option<String>,
+    purpose: &'static str,
+    get: &'static str,
+    /// Installs it, for tools that cargo can install.
+    install: Option<fn() -> Result<()>>,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool {
+        name: concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"), " or newer"),
+        need: Need::Build,
+        find: rustc,
+        purpose: "everything",
+        get: "https://rustup.rs, or `rustup update stable`",
+        install: None,
+    },
+    Tool {
+        name: "rustfmt and clippy",
+        need: Need::Ci,
+        find: rustfmt_and_clippy,
+        purpose: "the checks of style and the lints",
+        get: "`rustup component add rustfmt clippy`",
+        install: None,
+    },
+    Tool {
+        name: "a C compiler",
+        need: Need::Ci,
+        find: c_compiler,
+        purpose: "the tests that compare the C header with the Rust types, and plugins in C",
+        get: "for example `apt install gcc`, or name one in $CC",
+        install: None,
+    },
+    Tool {
+        name: "cargo-deny",
+        need: Need::Ci,
+        find: cargo_deny,
+        purpose: "the check of dependencies: licences, sources, known vulnerabilities",
+        get: "`cargo xtask setup --ci`",
+        install: Some(install_cargo_deny),
+    },
+];
+
+pub(crate) fn run(args: &Args) -> Result<Verdict> {
+    if args.ci {
+        for tool in TOOLS {
+            if let (Some(install), None) = (tool.install, (tool.find)()) {
+                println!("{} is missing: installing it", tool.name);
+                install()?;
+            }
+        }
+    }
+    let need = if args.ci { Need::Ci } else { Need::Build };
+    Ok(Verdict::good_if(check(need)))
+}
+
+/// Says what is there and what is not. True when nothing is missing that `need` asks for.
+pub(crate) fn check(need: Need) -> bool {
+    let mut ready = true;
+    for tool in TOOLS {
+        match (tool.find)() {
+            Some(found) => println!("  ok       {}: {found}", tool.name),
+            None => {
+                let required = tool.need <= need;
+                ready &= !required;
+                let word = if required { "MISSING" } else { "without" };
+                println!("  {word}  {}", tool.name);
+                println!("           is for: {}", tool.purpose);
+                println!("           get it: {}", tool.get);
+            }
+        }
+    }
+    if ready {
+        println!("Ready.");
+    } else {
+        println!("Not ready: see MISSING above.");
+    }
+    ready
+}
+
+fn rustc() -> Option<String> {
+    let compiler = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
+    let version = cmd::version_of(&compiler, &["--version"])?;
+    let number = version.split_whitespace().nth(1)?;
+    (release(number)? >= release(env!("CARGO_PKG_RUST_VERSION"))?).then_some(version)
+}
+
+/// `1.95.0-nightly` is (1, 95).
+fn release(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split(['.', '-']).map(str::parse);
+    Some((parts.next()?.ok()?, parts.next()?.ok()?))
+}
+
+fn rustfmt_and_clippy() -> Option<String> {
+    let rustfmt = cmd::version_of("cargo", &["fmt", "--version"])?;
+    let clippy = cmd::version_of("cargo", &["clippy", "--version"])?;
+    Some(format!("{rustfmt}; {clippy}"))
+}
+
+fn c_compiler() -> Option<String> {
+    let named = env::var("CC").ok();
+    let names = named.as_deref().map_or(vec!["cc", "gcc", "clang"], |name| vec![name]);
+    names.iter().find_map(|name| cmd::version_of(name, &["--version"]))
+}
+
+fn cargo_deny() -> Option<String> {
+    cmd::version_of("cargo", &["deny", "--version"])
+}
+
+fn install_cargo_deny() -> Result<()> {
+    // Not the calling cargo's settings: a tool is built by its own lock file, in its own folder.
+    let mut command = Command::new("cargo");
+    command.args(["install", "cargo-deny", "--locked", "--version", CARGO_DENY]);
+    command.env_remove("RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
+    cmd::run(&mut command).context("cargo-deny could not be installed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::release;
+
+    #[test]
+    fn releases_compare_by_number() {
+        assert!(release("1.100.0") > release("1.95"));
+        assert_eq!(release("1.95.0-nightly"), Some((1, 95)));
+        assert_eq!(release("unknown"), None);
+    }
+}
