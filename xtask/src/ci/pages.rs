@@ -1,8 +1,10 @@
-//! What the .md files name is there: links and paths lead to files, and commands exist.
+//! What the .md files name is there: links and paths lead to files, commands exist, and Rust is
+//! compiled by some doc test (which includes the page, and so fails when the code does not build).
 //!
 //! A block of shell in the README that something runs is marked by a comment above it, such as
 //! `<!-- ci: test -->`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -22,11 +24,20 @@ const EXTENSIONS: &[&str] =
     &["rs", "md", "toml", "wit", "h", "c", "cpp", "zig", "go", "sh", "json", "patch"];
 
 pub(super) fn check(checkout: &Checkout) -> Result<String> {
-    let is_page = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "md");
-    let pages: Vec<_> = checkout.files()?.into_iter().filter(is_page).collect();
+    let files = checkout.files()?;
+    let tested = tested(checkout.root(), &files);
+    let pages: Vec<_> = files.iter().filter(|file| is_kind(file, "md")).collect();
     let mut complaints = 0;
     for page in &pages {
-        let text = fs::read_to_string(checkout.root().join(page))?;
+        let path = checkout.root().join(page);
+        let text = fs::read_to_string(&path)?;
+        if has_rust(&text) && !tested.contains(&path) {
+            println!(
+                "{}: no doc test includes this page, so nothing compiles its Rust",
+                page.display()
+            );
+            complaints += 1;
+        }
         for item in items(&text) {
             let Some(complaint) = complaint_about(&item.what, checkout.root(), page) else {
                 continue;
@@ -38,6 +49,31 @@ pub(super) fn check(checkout: &Checkout) -> Result<String> {
     }
     ensure!(complaints == 0, "{complaints} complaints about pages");
     Ok(format!("{} pages", pages.len()))
+}
+
+fn is_kind(file: &Path, kind: &str) -> bool {
+    file.extension().is_some_and(|extension| extension == kind)
+}
+
+fn has_rust(text: &str) -> bool {
+    Parser::new(text).any(|event| {
+        let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) = event else {
+            return false;
+        };
+        language.starts_with("rust")
+    })
+}
+
+/// The pages that some Rust file includes as documentation.
+fn tested(root: &Path, files: &[PathBuf]) -> BTreeSet<PathBuf> {
+    let mut pages = BTreeSet::new();
+    for file in files.iter().filter(|file| is_kind(file, "rs")) {
+        let Ok(text) = fs::read_to_string(root.join(file)) else { continue };
+        let folder = root.join(file.parent().unwrap_or(Path::new("")));
+        let names = text.split("include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        pages.extend(names.filter_map(|name| folder.join(name).canonicalize().ok()));
+    }
+    pages
 }
 
 /// The shell block of the README below the comment `<!-- ci: marker -->`.
@@ -139,8 +175,9 @@ fn complaint_about_command(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Named, complaint_about, is_path, items, marked};
-    use std::path::Path;
+    use super::{Named, complaint_about, has_rust, is_path, items, marked, tested};
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
     fn complaint(text: &str) -> Option<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -182,5 +219,20 @@ mod tests {
         assert_eq!(marked(text, "demo"), None, "something stands between");
         assert_eq!(marked(text, "other"), None);
         assert!(items(text).any(|item| item.what == Named::Shell("y\n".to_owned())));
+    }
+
+    #[test]
+    fn rust_on_a_page_wants_a_doc_test() {
+        assert!(has_rust("```rust,no_run\nlet x = 1;\n```\n"));
+        assert!(!has_rust("```sh\nrust\n```\n"));
+
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("a/src")).unwrap();
+        fs::write(root.join("README.md"), "").unwrap();
+        let code = format!("#![doc = {}\"../../README.md\")]", "include_str!(");
+        fs::write(root.join("a/src/lib.rs"), code).unwrap();
+        let tested = tested(&root, &[PathBuf::from("a/src/lib.rs")]);
+        assert!(tested.contains(&root.join("README.md")));
     }
 }
