@@ -2,7 +2,9 @@
 
 mod ext;
 mod layout;
+mod macros;
 mod owned;
+pub mod plugin;
 pub mod published;
 pub mod raw;
 mod request;
