@@ -1,0 +1,434 @@
+//! What one thread owns: its free slots, its tallies, its queues. And the table of all slots.
+//!
+//! Nothing here is ever freed: lanes, chunks of slots and blocks of tallies are `'static`. A late
+//! answer can always look, and a thread that ends hands its lane on to the next new one.
+//!
+//! A free slot is on its lane's own list (LIFO, touched by the lane's thread alone), or, when
+//! another thread freed it, on the lane's `home` stack, which is only ever pushed to and taken
+//! whole: so there is no ABA.
+
+#![expect(unsafe_code, reason = "slots, lanes and tallies are leaked and linked by raw pointers")]
+
+use crate::error::CallError;
+use crate::queue::Queue;
+use crate::sid::{INDEX_BITS, MAX_OPEN, NOTIFY, Sid};
+use crate::slot::{Next, Slot};
+use crate::sync::{Acquire, AtomicPtr, AtomicU64, Relaxed, Release, SeqCst};
+use crate::tally::Tally;
+use std::cell::{Cell, RefCell};
+use std::ptr::null_mut;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::task::Waker;
+
+const CHUNK: usize = 64;
+const CHUNKS: usize = MAX_OPEN / CHUNK;
+
+/// The most plugins that can be linked at one time.
+pub(crate) const MAX_LINKS: usize = 4096;
+const BLOCK: usize = 64;
+
+/// How many free slots of a lane may keep their reply buffer, and how many stream queues a lane
+/// keeps: so a burst of calls leaves at most a few megabytes behind.
+const KEEP_BUFFERS: u32 = 1024;
+const KEEP_QUEUES: usize = 16;
+
+/// Slots that were made together, and the earliest deadline that may be armed among them.
+#[repr(C)]
+pub(crate) struct Chunk {
+    pub(crate) earliest: AtomicU64,
+    pub(crate) slots: [Slot; CHUNK],
+}
+
+static TABLE: [AtomicPtr<Chunk>; CHUNKS] = [const { AtomicPtr::new(null_mut()) }; CHUNKS];
+static NEXT_CHUNK: AtomicUsize = AtomicUsize::new(0);
+static LANES: AtomicPtr<Lane> = AtomicPtr::new(null_mut());
+static LANE_COUNT: AtomicU64 = AtomicU64::new(0);
+static IDLE: Mutex<Vec<&'static Lane>> = Mutex::new(Vec::new());
+
+/// The slot that `sid` names, if there is one. Whether it still serves that call, its word says.
+#[inline(always)]
+pub(crate) fn slot_of(sid: Sid) -> Option<&'static Slot> {
+    if sid.is_notify() {
+        return None;
+    }
+    Some(&chunk_of(sid.index())?.slots[sid.index() % CHUNK])
+}
+
+#[inline(always)]
+fn chunk_of(index: usize) -> Option<&'static Chunk> {
+    let chunk = TABLE[index / CHUNK].load(Acquire);
+    // SAFETY: the table holds null or a leaked chunk, published with Release.
+    unsafe { chunk.as_ref() }
+}
+
+/// The chunk of a slot that was handed out.
+pub(crate) fn chunk_of_slot(slot: &Slot) -> &'static Chunk {
+    chunk_of(slot.index as usize).expect("a slot is made with its chunk")
+}
+
+/// Every chunk there is.
+pub(crate) fn chunks() -> impl Iterator<Item = &'static Chunk> + Clone {
+    let count = NEXT_CHUNK.load(SeqCst).min(CHUNKS);
+    (0..count).filter_map(|number| chunk_of(number * CHUNK))
+}
+
+/// Makes the next chunk, or says that the index space is used up.
+fn grow(lane: &'static Lane) -> Option<&'static Slot> {
+    let number = NEXT_CHUNK
+        .try_update(SeqCst, SeqCst, |next| (next < CHUNKS).then_some(next + 1))
+        .ok()?;
+    let first = number * CHUNK;
+    let chunk: &'static Chunk = Box::leak(Box::new(Chunk {
+        earliest: AtomicU64::new(crate::slot::NEVER),
+        slots: std::array::from_fn(|i| Slot::new((first + i) as u32)),
+    }));
+    for (i, slot) in chunk.slots.iter().enumerate() {
+        slot.lane.store(lane.as_owner(), Relaxed);
+        let next = chunk.slots.get(i + 1).map_or(null_mut(), as_ptr);
+        slot.next.store(next, Relaxed);
+    }
+    lane.free_len.set(lane.free_len.get() + CHUNK as u32);
+    TABLE[number].store(std::ptr::from_ref(chunk).cast_mut(), Release);
+    Some(&chunk.slots[0])
+}
+
+fn as_ptr(slot: &Slot) -> *mut Slot {
+    std::ptr::from_ref(slot).cast_mut()
+}
+
+type Block = [Tally; BLOCK];
+
+#[repr(C, align(128))]
+pub(crate) struct Lane {
+    /// Slots that other threads freed, and about how many. What other threads write.
+    home: AtomicPtr<Slot>,
+    home_len: AtomicU64,
+    _apart: [u64; 14],
+    free: Cell<*mut Slot>,
+    free_len: Cell<u32>,
+    next_notify: Cell<u64>,
+    queues: RefCell<Vec<Box<Queue>>>,
+    /// Wakers that wait until the thread has left the plugin's code.
+    deferred: RefCell<Vec<Waker>>,
+    next_lane: AtomicPtr<Lane>,
+    blocks: [AtomicPtr<Block>; MAX_LINKS / BLOCK],
+}
+
+// SAFETY: the cells are touched by the one thread that holds the lane (`HERE.lane`), or under the
+// lock of `IDLE` while none does; the rest is atomic.
+unsafe impl Sync for Lane {}
+// SAFETY: nothing in a lane belongs to a particular thread.
+unsafe impl Send for Lane {}
+
+/// What this thread is doing. No destructor, so reading it costs nothing and never fails.
+pub(crate) struct Here {
+    lane: Cell<Option<&'static Lane>>,
+    /// The call whose dispatch this thread is inside of, 0 where it is in none.
+    pub(crate) sid: Cell<u64>,
+    /// Its slot, where it has one.
+    pub(crate) slot: Cell<Option<&'static Slot>>,
+}
+
+thread_local! {
+    static HERE: Here = const {
+        Here { lane: Cell::new(None), sid: Cell::new(0), slot: Cell::new(None) }
+    };
+    static AT_EXIT: AtExit = const { AtExit };
+}
+
+/// Hands the lane on when its thread ends.
+struct AtExit;
+
+impl Drop for AtExit {
+    fn drop(&mut self) {
+        HERE.with(|here| {
+            if let Some(lane) = here.lane.take() {
+                idle().push(lane);
+            }
+        });
+    }
+}
+
+fn idle() -> std::sync::MutexGuard<'static, Vec<&'static Lane>> {
+    IDLE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[inline(always)]
+pub(crate) fn here<R>(f: impl FnOnce(&Here) -> R) -> R {
+    HERE.with(f)
+}
+
+impl Here {
+    /// This thread's lane, taken or made if it has none yet.
+    #[inline(always)]
+    pub(crate) fn lane(&self) -> Result<&'static Lane, CallError> {
+        match self.lane.get() {
+            Some(lane) => Ok(lane),
+            None => self.take_lane(),
+        }
+    }
+
+    /// This thread's lane, if it has one.
+    #[inline(always)]
+    pub(crate) fn lane_if_any(&self) -> Option<&'static Lane> {
+        self.lane.get()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_lane(&self) -> Result<&'static Lane, CallError> {
+        // A thread whose thread-locals are gone could never hand a lane on.
+        AT_EXIT.try_with(|_| ()).map_err(|_| CallError::ThreadEnding)?;
+        let lane = idle().pop().unwrap_or_else(Lane::add);
+        self.lane.set(Some(lane));
+        Ok(lane)
+    }
+
+    /// Whether this thread is inside a plugin's dispatch.
+    #[inline(always)]
+    pub(crate) fn is_inside(&self) -> bool {
+        self.sid.get() != 0
+    }
+}
+
+/// The lanes of all threads, past ones too.
+pub(crate) fn lanes() -> impl Iterator<Item = &'static Lane> + Clone {
+    let at = |lane: &AtomicPtr<Lane>| {
+        // SAFETY: the list holds null or leaked lanes, published with SeqCst.
+        unsafe { lane.load(SeqCst).as_ref() }
+    };
+    std::iter::successors(at(&LANES), move |lane| at(&lane.next_lane))
+}
+
+impl Lane {
+    fn add() -> &'static Self {
+        let number = LANE_COUNT.fetch_add(1, SeqCst);
+        let lane: &'static Self = Box::leak(Box::new(Self {
+            home: AtomicPtr::new(null_mut()),
+            home_len: AtomicU64::new(0),
+            _apart: [0; 14],
+            free: Cell::new(null_mut()),
+            free_len: Cell::new(0),
+            // Each lane counts in a range of its own: 2^20 lanes of 2^43 sids.
+            next_notify: Cell::new(NOTIFY | number % MAX_OPEN as u64 | 1 << INDEX_BITS),
+            queues: RefCell::new(Vec::new()),
+            deferred: RefCell::new(Vec::new()),
+            next_lane: AtomicPtr::new(null_mut()),
+            blocks: [const { AtomicPtr::new(null_mut()) }; MAX_LINKS / BLOCK],
+        }));
+        let mut first = LANES.load(SeqCst);
+        loop {
+            lane.next_lane.store(first, SeqCst);
+            let this = std::ptr::from_ref(lane).cast_mut();
+            match LANES.compare_exchange(first, this, SeqCst, SeqCst) {
+                Ok(_) => return lane,
+                Err(newer) => first = newer,
+            }
+        }
+    }
+
+    fn as_owner(&self) -> *mut () {
+        std::ptr::from_ref(self).cast_mut().cast()
+    }
+
+    /// The next sid for a call that expects no answer.
+    #[inline(always)]
+    pub(crate) fn notify_sid(&self) -> Sid {
+        let sid = self.next_notify.get();
+        self.next_notify.set(sid.wrapping_add(1 << INDEX_BITS) | NOTIFY);
+        Sid::from_raw(sid)
+    }
+
+    /// A free slot. Its word is FREE and it is on no list.
+    #[inline(always)]
+    pub(crate) fn pop(&'static self) -> Result<&'static Slot, CallError> {
+        // SAFETY: the list holds null or slots of leaked chunks.
+        match unsafe { self.free.get().as_ref() } {
+            Some(slot) => {
+                self.free.set(slot.next.load(Relaxed));
+                self.free_len.set(self.free_len.get().wrapping_sub(1));
+                Ok(slot)
+            }
+            None => self.pop_cold(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn pop_cold(&'static self) -> Result<&'static Slot, CallError> {
+        self.free_len.set(0);
+        let first = self.welcome_home(self).or_else(|| grow(self)).or_else(|| self.steal());
+        let slot = first.ok_or(CallError::TooManyOpen { limit: MAX_OPEN })?;
+        self.free.set(slot.next.load(Relaxed));
+        self.free_len.set(self.free_len.get().saturating_sub(1));
+        Ok(slot)
+    }
+
+    /// Takes what others freed for `from`, and makes it this lane's.
+    fn welcome_home(&'static self, from: &'static Lane) -> Option<&'static Slot> {
+        let first = from.home.swap(null_mut(), Acquire);
+        from.home_len.store(0, Relaxed);
+        self.adopt(first)
+    }
+
+    fn adopt(&'static self, first: *mut Slot) -> Option<&'static Slot> {
+        let mut count = 0;
+        let mut at = first;
+        // SAFETY: the list holds null or slots of leaked chunks, and it is this thread's now.
+        while let Some(slot) = unsafe { at.as_ref() } {
+            slot.lane.store(self.as_owner(), Relaxed);
+            count += 1;
+            at = slot.next.load(Relaxed);
+        }
+        self.free_len.set(self.free_len.get() + count);
+        // SAFETY: as above.
+        unsafe { first.as_ref() }
+    }
+
+    /// The index space is used up: looks for slots that other lanes have and don't use.
+    fn steal(&'static self) -> Option<&'static Slot> {
+        if let Some(slot) = lanes().find_map(|lane| self.welcome_home(lane)) {
+            return Some(slot);
+        }
+        // While the lock is held, no thread has these lanes.
+        idle().iter().find_map(|lane| {
+            lane.free_len.set(0);
+            self.adopt(lane.free.replace(null_mut()))
+        })
+    }
+
+    #[inline(always)]
+    fn push(&self, slot: &'static Slot) {
+        if self.free_len.get() >= KEEP_BUFFERS {
+            shed(slot);
+        }
+        slot.next.store(self.free.get(), Relaxed);
+        self.free.set(as_ptr(slot));
+        self.free_len.set(self.free_len.get().wrapping_add(1));
+    }
+
+    /// Frees a slot from a thread that doesn't hold this lane.
+    #[cold]
+    #[inline(never)]
+    fn push_home(&self, slot: &'static Slot) {
+        if self.home_len.fetch_add(1, Relaxed) >= u64::from(KEEP_BUFFERS) {
+            shed(slot);
+        }
+        let mut first = self.home.load(Relaxed);
+        loop {
+            slot.next.store(first, Relaxed);
+            match self.home.compare_exchange_weak(first, as_ptr(slot), Release, Relaxed) {
+                Ok(_) => return,
+                Err(newer) => first = newer,
+            }
+        }
+    }
+
+    /// A queue for a stream of so many frames, an old one if there is one that fits.
+    pub(crate) fn queue(&self, frames: usize) -> Box<Queue> {
+        let mut queues = self.queues.borrow_mut();
+        match queues.iter().rposition(|queue| queue.frames() == frames) {
+            Some(at) => queues.swap_remove(at),
+            None => Queue::new(frames),
+        }
+    }
+
+    fn keep_queue(&self, queue: Box<Queue>) {
+        let mut queues = self.queues.borrow_mut();
+        if queues.len() == KEEP_QUEUES {
+            // The one that was not asked for longest is of the least use.
+            drop(queues.remove(0));
+        }
+        queues.push(queue);
+    }
+
+    /// Wakes now, or once this thread has left the plugin's code.
+    pub(crate) fn defer(&self, waker: Waker) {
+        self.deferred.borrow_mut().push(waker);
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_deferred(&self) -> bool {
+        !self.deferred.borrow().is_empty()
+    }
+
+    pub(crate) fn take_deferred(&self) -> Vec<Waker> {
+        self.deferred.take()
+    }
+
+    /// This lane's tally of the plugin with that number.
+    #[inline(always)]
+    pub(crate) fn tally(&self, link: usize) -> &'static Tally {
+        let block = self.blocks[link / BLOCK].load(Relaxed);
+        // SAFETY: null or a leaked block.
+        match unsafe { block.as_ref() } {
+            Some(block) => &block[link % BLOCK],
+            None => self.add_block(link),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_block(&self, link: usize) -> &'static Tally {
+        let block: &'static Block = Box::leak(Box::new(std::array::from_fn(|_| Tally::new())));
+        self.blocks[link / BLOCK].store(std::ptr::from_ref(block).cast_mut(), SeqCst);
+        &block[link % BLOCK]
+    }
+
+    /// The same, for whoever adds up: None where this lane never called the plugin.
+    pub(crate) fn tally_if_any(&self, link: usize) -> Option<&'static Tally> {
+        // SAFETY: null or a leaked block, published with SeqCst.
+        let block = unsafe { self.blocks[link / BLOCK].load(SeqCst).as_ref() }?;
+        Some(&block[link % BLOCK])
+    }
+}
+
+/// Gives a listed-to-be slot's reply buffer back.
+#[cold]
+fn shed(slot: &Slot) {
+    // SAFETY: the slot was released and is not listed yet, so it is this thread's alone.
+    unsafe { slot.payload_mut() }.shed();
+}
+
+/// Ends the slot's generation and lists it.
+///
+/// # Safety
+/// The caller holds the slot as [`Slot::release`] asks, and lets go of it by this.
+#[inline(always)]
+pub(crate) unsafe fn release(slot: &'static Slot, sid: Sid) {
+    if slot.stateful.load(Relaxed) != 0 {
+        crate::state::clear(slot);
+    }
+    // SAFETY: passed on to the caller.
+    if unsafe { slot.release(sid) } == Next::Retired {
+        return;
+    }
+    let owner = slot.lane.load(Relaxed);
+    HERE.with(|here| match here.lane.get() {
+        Some(lane) if lane.as_owner() == owner => lane.push(slot),
+        _ => {
+            // SAFETY: a slot is given its lane, a leaked one, before it is first listed.
+            unsafe { &*owner.cast::<Lane>() }.push_home(slot);
+        }
+    });
+}
+
+/// As [`release`], for a slot that served a stream.
+///
+/// # Safety
+/// As for [`release`].
+pub(crate) unsafe fn release_stream(slot: &'static Slot, sid: Sid) {
+    // A sender that found the queue full and the reader gone leaves a waker behind.
+    drop(slot.take_waker());
+    // SAFETY: the caller holds the slot.
+    let queue = unsafe { slot.take_queue() };
+    if let Some(mut queue) = queue {
+        queue.trim();
+        if let Some(lane) = HERE.with(Here::lane_if_any) {
+            lane.keep_queue(queue);
+        }
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { release(slot, sid) };
+}

@@ -1,0 +1,603 @@
+//! A linked plugin: what callers call through, and how it comes and goes.
+
+#![expect(unsafe_code, reason = "the gate decides when the backend may be read and taken")]
+
+use crate::backend::PluginBackend;
+use crate::call::Call;
+use crate::error::{CallError, Fault, LinkError, UnloadError};
+use crate::fence;
+use crate::lane::{self, Here, Lane, MAX_LINKS};
+use crate::limits::Limits;
+use crate::metrics::{FaultCounts, Metrics};
+use crate::port::{self, Port};
+use crate::request::{EntryId, Invocation};
+use crate::sid::Sid;
+use crate::slot::{Reason, Slot};
+use crate::stream::Stream;
+use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst, UnsafeCell};
+use crate::tally::{self, Tally, add};
+use crate::wake;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What is known of one load of one plugin. Never freed: late answers and old handles look at it.
+pub(crate) struct LinkCell {
+    closed: AtomicU32,
+    /// Which tally of each lane is its own, until the plugin is gone.
+    number: usize,
+    port: OnceLock<Port>,
+    backend: UnsafeCell<Option<Box<dyn PluginBackend>>>,
+    pub(crate) limits: Limits,
+    pub(crate) name: Box<str>,
+    /// What the tallies stood at when this plugin was given its number.
+    base: Totals,
+    /// What they stood at when it gave the number back.
+    last: OnceLock<Totals>,
+    ending: Mutex<Phase>,
+    pub(crate) finished_elsewhere: AtomicU64,
+    pub(crate) cancelled: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    dropped: [AtomicU64; 4],
+    faults: FaultCounts,
+}
+
+// SAFETY: `backend` is the only field that isn't `Sync` by itself. It is written before the link
+// is handed out, read by threads that the gate let in (`tally::enter`), and taken by the thread
+// that closed the gate, under the lock of `ending`, once the gate says that nobody is inside.
+unsafe impl Sync for LinkCell {}
+// SAFETY: as above; a backend is `Send`.
+unsafe impl Send for LinkCell {}
+
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Closed,
+    Gone,
+}
+
+#[derive(Copy, Clone, Default)]
+pub(crate) struct Totals {
+    pub(crate) calls: u64,
+    pub(crate) finished: u64,
+    pub(crate) notified: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) frames: u64,
+}
+
+/// The numbers that plugins are given. One that is gone keeps its number until each of its calls
+/// is over for its caller too, who counts that under the number.
+static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { next: 0, gone: Vec::new() });
+
+struct Numbers {
+    next: usize,
+    gone: Vec<&'static LinkCell>,
+}
+
+fn numbers() -> MutexGuard<'static, Numbers> {
+    NUMBERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Numbers {
+    fn take(&mut self) -> Result<usize, LinkError> {
+        if let Some(at) = self.gone.iter().position(|cell| cell.in_flight() == 0) {
+            let cell = self.gone.swap_remove(at);
+            let _ = cell.last.set(Totals::of(cell.number));
+            return Ok(cell.number);
+        }
+        if self.next == MAX_LINKS {
+            return Err(LinkError::TooManyPlugins { limit: MAX_LINKS });
+        }
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+}
+
+/// A plugin on its way in: it has a [`Port`] to answer through, and cannot be called yet.
+///
+/// Dropping it leaves a port through which nothing comes.
+#[derive(Debug)]
+pub struct Opening {
+    cell: &'static LinkCell,
+    attached: bool,
+}
+
+impl Opening {
+    /// Makes the place for a plugin.
+    ///
+    /// # Errors
+    /// A limit cannot be held, or every place is taken.
+    pub fn new(name: &str, limits: Limits) -> Result<Self, LinkError> {
+        limits.check()?;
+        fence::prepare();
+        let number = numbers().take()?;
+        let cell: &'static LinkCell = Box::leak(Box::new(LinkCell {
+            closed: AtomicU32::new(0),
+            number,
+            port: OnceLock::new(),
+            backend: UnsafeCell::new(None),
+            limits,
+            name: name.into(),
+            base: Totals::of(number),
+            last: OnceLock::new(),
+            ending: Mutex::new(Phase::Serving),
+            finished_elsewhere: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            dropped: [const { AtomicU64::new(0) }; 4],
+            faults: FaultCounts::new(),
+        }));
+        cell.port.get_or_init(|| Port::new(cell));
+        Ok(Self { cell, attached: false })
+    }
+
+    /// Where the plugin answers. Loaders hand it to the plugin before they attach it.
+    #[must_use]
+    pub fn port(&self) -> Port {
+        self.cell.port()
+    }
+
+    /// Puts the plugin in its place. From here on it can be called.
+    pub fn attach(mut self, backend: impl PluginBackend) -> Attached {
+        self.attach_boxed(Box::new(backend))
+    }
+
+    fn attach_boxed(&mut self, backend: Box<dyn PluginBackend>) -> Attached {
+        // SAFETY: no link to the cell was handed out yet, so this thread alone knows the field.
+        self.cell.backend.with_mut(|cell| unsafe { *cell = Some(backend) });
+        self.attached = true;
+        Attached { link: Link(self.cell) }
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if !self.attached {
+            self.cell.closed.store(1, SeqCst);
+            *self.cell.lock() = Phase::Gone;
+            self.cell.give_number_back();
+        }
+    }
+}
+
+/// The owner's end of a linked plugin. Dropping it unloads the plugin without grace.
+#[derive(Debug)]
+#[must_use = "dropping it unloads the plugin"]
+pub struct Attached {
+    link: Link,
+}
+
+impl Attached {
+    /// The handle to call through.
+    pub fn link(&self) -> Link {
+        self.link
+    }
+
+    /// Lets the plugin live until somebody calls [`Link::unload`].
+    pub fn detach(self) -> Link {
+        let link = self.link;
+        std::mem::forget(self);
+        link
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // What cannot be waited for here (a thread that stays inside the plugin, or this very
+        // thread being inside) leaves the backend alive and closed to new calls.
+        let _ = self.link.unload(Duration::ZERO);
+    }
+}
+
+/// A linked plugin, for callers: a number's worth of handle that may be copied freely and that
+/// outlives the plugin. Calls to a plugin that is gone are [`CallError::Unloaded`].
+#[derive(Copy, Clone)]
+pub struct Link(&'static LinkCell);
+
+impl Link {
+    /// The name that the plugin was linked under.
+    pub fn name(self) -> &'static str {
+        &self.0.name
+    }
+
+    /// What the plugin may take.
+    pub fn limits(self) -> &'static Limits {
+        &self.0.limits
+    }
+
+    /// The number of an entry, for calls that don't look its name up.
+    ///
+    /// # Errors
+    /// The plugin has no such entry or numbers none, or it is unloaded.
+    pub fn resolve(self, name: &str) -> Result<EntryId, CallError> {
+        self.0.visit(|backend| backend.resolve(name))?.ok_or(CallError::NoSuchEntry)
+    }
+
+    /// Calls and expects no answer.
+    ///
+    /// # Errors
+    /// The plugin refused the call, or is unloaded.
+    #[inline]
+    pub fn notify(self, call: &Invocation<'_>) -> Result<(), CallError> {
+        lane::here(|here| {
+            let lane = here.lane()?;
+            let tally = self.0.enter(lane, call)?;
+            let sid = lane.notify_sid();
+            let result = self.0.dispatch(here, lane, tally, sid, None, call);
+            add(&tally.notified, 1);
+            result
+        })
+    }
+
+    /// Calls, and waits for one answer by awaiting what this returns. The plugin has the call when
+    /// this returns.
+    ///
+    /// # Errors
+    /// The plugin refused the call or is unloaded, or too many calls are open.
+    #[inline]
+    pub fn call(self, call: &Invocation<'_>) -> Result<Call, CallError> {
+        lane::here(|here| {
+            let lane = here.lane()?;
+            let tally = self.0.enter(lane, call)?;
+            let slot = self.0.pop(lane, tally)?;
+            let sid = slot.open(self.0.port().owner());
+            let waiting = Call::new(slot, sid, self.0);
+            match self.0.dispatch(here, lane, tally, sid, Some(slot), call) {
+                Ok(()) => Ok(waiting),
+                Err(error) => {
+                    waiting.refused();
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    /// Calls, and reads the plugin's frames from what this returns.
+    ///
+    /// # Errors
+    /// The plugin refused the call or is unloaded, or too many calls are open.
+    #[inline]
+    pub fn stream(self, call: &Invocation<'_>) -> Result<Stream, CallError> {
+        lane::here(|here| {
+            let lane = here.lane()?;
+            let tally = self.0.enter(lane, call)?;
+            let slot = self.0.pop(lane, tally)?;
+            let mut queue = lane.queue(self.0.limits.stream_frames);
+            queue.reset(self.0.limits.stream_bytes);
+            let sid = slot.open_stream(self.0.port().owner(), queue);
+            let reading = Stream::new(slot, sid, self.0);
+            match self.0.dispatch(here, lane, tally, sid, Some(slot), call) {
+                Ok(()) => Ok(reading),
+                Err(error) => {
+                    reading.refused();
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    /// What the plugin did so far.
+    pub fn metrics(self) -> Metrics {
+        let cell = self.0;
+        let totals = cell.totals();
+        let dropped = |reason: Reason| cell.dropped[reason as usize].load(Relaxed);
+        Metrics {
+            calls: totals.calls,
+            notified: totals.notified,
+            finished: totals.finished,
+            in_flight: totals.in_flight(),
+            cancelled: cell.cancelled.load(Relaxed),
+            refused: cell.refused.load(Relaxed),
+            faults: cell.faults.read(),
+            late: dropped(Reason::Late),
+            double: dropped(Reason::Double),
+            foreign: dropped(Reason::Foreign),
+            unknown: dropped(Reason::Unknown),
+            frames: totals.frames,
+            bytes_in: totals.bytes_in,
+            bytes_out: totals.bytes_out,
+        }
+    }
+
+    /// Whether the plugin takes calls.
+    pub fn is_loaded(self) -> bool {
+        self.0.closed.load(SeqCst) == 0
+    }
+
+    /// Takes the plugin out: lets no more calls in, gives those that are open `grace` to end, ends
+    /// the rest with [`Fault::Unloaded`], and shuts the plugin down when no thread is inside it.
+    ///
+    /// It blocks for as long as that takes: `grace`, and a second more where a thread stays
+    /// inside.
+    ///
+    /// # Errors
+    /// The plugin is gone already; or this thread is inside a plugin; or a thread stayed inside
+    /// this one: then it is closed, its calls have ended, and unloading can be tried again.
+    pub fn unload(self, grace: Duration) -> Result<(), UnloadError> {
+        self.0.close();
+        if lane::here(Here::is_inside) {
+            self.0.end_calls();
+            return Err(UnloadError::WouldDeadlock);
+        }
+        let mut phase = self.0.lock();
+        if *phase == Phase::Gone {
+            return Err(UnloadError::AlreadyUnloaded);
+        }
+        *phase = Phase::Closed;
+        wait_until(grace, || self.0.in_flight() == 0);
+        self.0.end_calls();
+        if !wait_until(STAY, || self.0.is_idle()) {
+            return Err(UnloadError::StillInside);
+        }
+        // A thread that was let in before the gate closed may have opened a call since.
+        self.0.end_calls();
+        // SAFETY: the gate is closed and nobody is inside: `is_idle` saw every thread that it
+        // ever let in leave. The lock of `ending` keeps other unloaders out.
+        let backend = self.0.backend.with_mut(|cell| unsafe { (*cell).take() });
+        *phase = Phase::Gone;
+        self.0.give_number_back();
+        drop(phase);
+        if let Some(backend) = backend {
+            // Its plugin may have panicked, but it is gone all the same.
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                backend.shutdown();
+                drop(backend);
+            }));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Link({})", self.0.name)
+    }
+}
+
+/// How long an unload waits, after its grace, for threads to leave the plugin's code.
+const STAY: Duration = Duration::from_secs(1);
+
+fn wait_until(patience: Duration, done: impl Fn() -> bool) -> bool {
+    let start = Instant::now();
+    let mut pause = Duration::from_micros(20);
+    loop {
+        if done() {
+            return true;
+        }
+        let Some(left) = patience.checked_sub(start.elapsed()).filter(|left| !left.is_zero())
+        else {
+            return false;
+        };
+        std::thread::sleep(pause.min(left));
+        pause = (pause * 2).min(Duration::from_millis(2));
+    }
+}
+
+/// A thread's stay inside a plugin. Leaving it restores what the thread did before, and runs the
+/// wakers that were put off.
+struct Inside<'a> {
+    here: &'a Here,
+    lane: &'static Lane,
+    tally: &'static Tally,
+    sid: u64,
+    slot: Option<&'static Slot>,
+}
+
+impl<'a> Inside<'a> {
+    #[inline(always)]
+    fn new(
+        here: &'a Here,
+        lane: &'static Lane,
+        tally: &'static Tally,
+        sid: Sid,
+        slot: Option<&'static Slot>,
+    ) -> Self {
+        let outer = (here.sid.replace(sid.as_raw()), here.slot.replace(slot));
+        Self { here, lane, tally, sid: outer.0, slot: outer.1 }
+    }
+}
+
+impl Drop for Inside<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.here.sid.set(self.sid);
+        self.here.slot.set(self.slot);
+        add(&self.tally.left, 1);
+        if self.sid == 0 && self.lane.has_deferred() {
+            wake::run_deferred(self.lane);
+        }
+    }
+}
+
+impl LinkCell {
+    #[inline(always)]
+    fn port(&self) -> Port {
+        *self.port.get().expect("a link is made with its port")
+    }
+
+    #[inline(always)]
+    fn enter(
+        &self,
+        lane: &'static Lane,
+        call: &Invocation<'_>,
+    ) -> Result<&'static Tally, CallError> {
+        let tally = lane.tally(self.number);
+        if !tally::enter(&tally.calls, &self.closed) {
+            return Err(CallError::Unloaded);
+        }
+        add(&tally.bytes_in, call.payload.len() as u64);
+        Ok(tally)
+    }
+
+    #[inline(always)]
+    fn pop(&self, lane: &'static Lane, tally: &Tally) -> Result<&'static Slot, CallError> {
+        lane.pop().inspect_err(|_| tally::turn_back(&tally.calls))
+    }
+
+    /// The backend, for a thread that the gate let in.
+    ///
+    /// # Safety
+    /// The thread was let in by `tally::enter` and has not been counted out.
+    #[inline(always)]
+    unsafe fn backend(&self) -> &dyn PluginBackend {
+        self.backend.with(|cell| {
+            // SAFETY: whoever takes the backend out waits until this thread is counted out.
+            let backend = unsafe { (*cell).as_deref() };
+            backend.expect("a link is handed out with its backend")
+        })
+    }
+
+    #[inline(always)]
+    fn dispatch(
+        &self,
+        here: &Here,
+        lane: &'static Lane,
+        tally: &'static Tally,
+        sid: Sid,
+        slot: Option<&'static Slot>,
+        call: &Invocation<'_>,
+    ) -> Result<(), CallError> {
+        let inside = Inside::new(here, lane, tally, sid, slot);
+        // SAFETY: `tally` shows that the thread was let in; `inside` counts it out below.
+        let result = unsafe { self.backend() }.dispatch(sid, call);
+        drop(inside);
+        match result {
+            Ok(()) => Ok(()),
+            Err(refusal) => {
+                self.refused.fetch_add(1, Relaxed);
+                Err(refusal.into())
+            }
+        }
+    }
+
+    /// Goes into the backend for something that isn't a call.
+    pub(crate) fn visit<R>(&self, f: impl FnOnce(&dyn PluginBackend) -> R) -> Result<R, CallError> {
+        lane::here(|here| {
+            let lane = here.lane()?;
+            let tally = lane.tally(self.number);
+            if !tally::enter(&tally.visits, &self.closed) {
+                return Err(CallError::Unloaded);
+            }
+            let inside = Inside::new(here, lane, tally, Sid::VISIT, None);
+            // SAFETY: the thread was let in just now; `inside` counts it out below.
+            let result = f(unsafe { self.backend() });
+            drop(inside);
+            Ok(result)
+        })
+    }
+
+    /// Counts a call as over for its caller.
+    #[inline(always)]
+    pub(crate) fn finish(&self, bytes: usize, frames: u64) {
+        lane::here(|here| match here.lane_if_any() {
+            Some(lane) => self.finish_in(lane, bytes, frames),
+            None => self.finish_without_lane(here, bytes, frames),
+        });
+    }
+
+    #[inline(always)]
+    fn finish_in(&self, lane: &'static Lane, bytes: usize, frames: u64) {
+        let tally = lane.tally(self.number);
+        add(&tally.bytes_out, bytes as u64);
+        if frames != 0 {
+            add(&tally.frames, frames);
+        }
+        add(&tally.finished, 1);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn finish_without_lane(&self, here: &Here, bytes: usize, frames: u64) {
+        match here.lane() {
+            Ok(lane) => self.finish_in(lane, bytes, frames),
+            // The thread is ending, and has no place of its own to count in any more.
+            Err(_) => {
+                self.finished_elsewhere.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    #[cold]
+    pub(crate) fn count_fault(&self, fault: &Fault) {
+        self.faults.count(fault);
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn count_dropped(&self, reason: Reason) {
+        self.dropped[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Phase> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.closed.store(1, SeqCst);
+        fence::heavy();
+    }
+
+    fn is_idle(&self) -> bool {
+        tally::is_idle(lane::lanes().filter_map(|lane| lane.tally_if_any(self.number)))
+    }
+
+    fn end_calls(&'static self) {
+        let mine = |slot: &Slot| port::owner_link(slot).is_some_and(|link| std::ptr::eq(link, self));
+        port::end_open(mine, &Fault::Unloaded);
+    }
+
+    fn totals(&self) -> Totals {
+        let now = self.last.get().copied().unwrap_or_else(|| Totals::of(self.number));
+        let elsewhere = self.finished_elsewhere.load(Relaxed);
+        let totals = now.since(&self.base);
+        Totals { finished: totals.finished + elsewhere, ..totals }
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.totals().in_flight()
+    }
+
+    fn give_number_back(&'static self) {
+        numbers().gone.push(self);
+    }
+}
+
+impl fmt::Debug for LinkCell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LinkCell({})", self.name)
+    }
+}
+
+impl Totals {
+    fn of(number: usize) -> Self {
+        let tallies = lane::lanes().filter_map(|lane| lane.tally_if_any(number));
+        let sum = |count: fn(&Tally) -> &AtomicU64| tally::sum(tallies.clone(), count);
+        // What is over is counted before what began, so that no sum shows more ends than calls.
+        let (finished, notified) = (sum(|tally| &tally.finished), sum(|tally| &tally.notified));
+        Self {
+            finished,
+            notified,
+            calls: sum(|tally| &tally.calls),
+            bytes_in: sum(|tally| &tally.bytes_in),
+            bytes_out: sum(|tally| &tally.bytes_out),
+            frames: sum(|tally| &tally.frames),
+        }
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.calls.saturating_sub(self.finished + self.notified)
+    }
+
+    fn since(&self, base: &Self) -> Self {
+        Self {
+            calls: self.calls.wrapping_sub(base.calls),
+            finished: self.finished.wrapping_sub(base.finished),
+            notified: self.notified.wrapping_sub(base.notified),
+            bytes_in: self.bytes_in.wrapping_sub(base.bytes_in),
+            bytes_out: self.bytes_out.wrapping_sub(base.bytes_out),
+            frames: self.frames.wrapping_sub(base.frames),
+        }
+    }
+}

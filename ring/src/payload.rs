@@ -1,0 +1,241 @@
+//! What an answer leaves in a slot: a status, and bytes in a buffer that outlives the answer.
+
+use crate::error::Fault;
+use ringbox_abi::RawStatus;
+
+/// A buffer of up to this many bytes stays with its slot, so that the next answer needs no
+/// allocation.
+pub(crate) const KEEP: usize = 4096;
+
+/// Bytes that a plugin handed over instead of having them copied.
+pub trait OwnedBytes: Send + Sync {
+    /// The bytes, the same for as long as the value lives.
+    fn bytes(&self) -> &[u8];
+}
+
+impl OwnedBytes for Vec<u8> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+/// One answer on its way into a slot.
+pub(crate) enum Answer<'a> {
+    Copied(RawStatus, &'a [u8]),
+    Vec(RawStatus, Vec<u8>),
+    Owned(RawStatus, Box<dyn OwnedBytes>),
+    Fault(Fault),
+}
+
+impl Answer<'_> {
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Copied(_, bytes) => bytes.len(),
+            Self::Vec(_, bytes) => bytes.len(),
+            Self::Owned(_, bytes) => bytes.bytes().len(),
+            Self::Fault(_) => 0,
+        }
+    }
+
+    /// Makes what is left to do short: whoever waits for the claim to end should not wait for
+    /// megabytes to be copied.
+    #[inline(always)]
+    pub(crate) fn copied_before_claim(self) -> Self {
+        match self {
+            Self::Copied(status, bytes) if bytes.len() > KEEP => copy(status, bytes),
+            other => other,
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn copy(status: RawStatus, bytes: &[u8]) -> Answer<'static> {
+    let mut vec = Vec::new();
+    if vec.try_reserve_exact(bytes.len()).is_err() {
+        return Answer::Fault(Fault::OutOfMemory { len: bytes.len() });
+    }
+    vec.extend_from_slice(bytes);
+    Answer::Vec(status, vec)
+}
+
+enum Extra {
+    Fault(Fault),
+    Owned(Box<dyn OwnedBytes>),
+}
+
+/// The reply cell of a slot, or one frame of a stream's queue.
+pub(crate) struct Payload {
+    bytes: Vec<u8>,
+    status: RawStatus,
+    extra: Option<Box<Extra>>,
+}
+
+impl Payload {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: Vec::new(), status: RawStatus::OK, extra: None }
+    }
+
+    /// Takes the answer in. `extra` is empty on entry: `trim` saw to it.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, answer: Answer<'_>) {
+        match answer {
+            Answer::Copied(status, bytes) => {
+                if bytes.len() > self.bytes.capacity() && !self.grow(bytes.len()) {
+                    return;
+                }
+                self.status = status;
+                self.bytes.clear();
+                self.bytes.extend_from_slice(bytes);
+            }
+            other => self.fill_whole(other),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fill_whole(&mut self, answer: Answer<'_>) {
+        match answer {
+            Answer::Copied(..) => unreachable!("`fill` copies"),
+            Answer::Vec(status, bytes) => {
+                self.status = status;
+                self.bytes = bytes;
+            }
+            Answer::Owned(status, bytes) => {
+                self.status = status;
+                self.extra = Some(Box::new(Extra::Owned(bytes)));
+            }
+            Answer::Fault(fault) => self.extra = Some(Box::new(Extra::Fault(fault))),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, len: usize) -> bool {
+        // Small buffers come in few sizes, since they are kept for whatever answer comes next.
+        let capacity = if len <= KEEP { len.next_power_of_two().max(256) } else { len };
+        self.bytes = Vec::new();
+        if self.bytes.try_reserve_exact(capacity).is_err() {
+            self.extra = Some(Box::new(Extra::Fault(Fault::OutOfMemory { len })));
+            return false;
+        }
+        true
+    }
+
+    #[inline(always)]
+    pub(crate) fn status(&self) -> RawStatus {
+        self.status
+    }
+
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match &self.extra {
+            None => &self.bytes,
+            Some(extra) => owned(extra),
+        }
+    }
+
+    /// The fault that stands in the answer's place, taken out.
+    #[inline(always)]
+    pub(crate) fn take_fault(&mut self) -> Option<Fault> {
+        if self.extra.is_none() { None } else { self.take_fault_cold() }
+    }
+
+    #[cold]
+    fn take_fault_cold(&mut self) -> Option<Fault> {
+        match self.extra.take().map(|extra| *extra) {
+            Some(Extra::Fault(fault)) => Some(fault),
+            other => {
+                self.extra = other.map(Box::new);
+                None
+            }
+        }
+    }
+
+    /// The bytes as a `Vec`: the buffer itself where it is too large to be kept, else a copy.
+    pub(crate) fn take_vec(&mut self) -> Vec<u8> {
+        if self.extra.is_none() && self.bytes.capacity() > KEEP {
+            return std::mem::take(&mut self.bytes);
+        }
+        self.bytes().to_vec()
+    }
+
+    /// Makes the cell ready for its next answer. A buffer over [`KEEP`] is given back.
+    #[inline(always)]
+    pub(crate) fn trim(&mut self) {
+        if self.bytes.capacity() > KEEP || self.extra.is_some() {
+            self.trim_cold();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn trim_cold(&mut self) {
+        if self.bytes.capacity() > KEEP {
+            self.bytes = Vec::new();
+        }
+        // The plugin's own bytes go last: giving them back may run its code.
+        drop(self.extra.take());
+    }
+
+    /// Gives the buffer back as well.
+    #[cold]
+    pub(crate) fn shed(&mut self) {
+        self.bytes = Vec::new();
+    }
+}
+
+#[cold]
+fn owned(extra: &Extra) -> &[u8] {
+    match extra {
+        Extra::Owned(bytes) => bytes.bytes(),
+        Extra::Fault(_) => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_buffer_stays_and_a_large_one_goes() {
+        let mut cell = Payload::new();
+        cell.fill(Answer::Copied(RawStatus::OK, &[7; 100]));
+        let kept = cell.bytes().as_ptr();
+        cell.trim();
+        cell.fill(Answer::Copied(RawStatus::OK, &[8; 200]));
+        assert_eq!((cell.bytes().as_ptr(), cell.bytes()), (kept, &[8; 200][..]));
+        cell.fill(Answer::Copied(RawStatus::OK, &[9; KEEP + 1]));
+        cell.trim();
+        assert_eq!(cell.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn owned_bytes_are_dropped_by_trim() {
+        struct Guard(std::sync::Arc<()>);
+        impl OwnedBytes for Guard {
+            fn bytes(&self) -> &[u8] {
+                b"theirs"
+            }
+        }
+        let alive = std::sync::Arc::new(());
+        let mut cell = Payload::new();
+        cell.fill(Answer::Owned(RawStatus::ERR, Box::new(Guard(alive.clone()))));
+        assert_eq!((cell.bytes(), cell.status()), (&b"theirs"[..], RawStatus::ERR));
+        assert_eq!((cell.take_fault(), cell.take_vec()), (None, b"theirs".to_vec()));
+        assert_eq!(std::sync::Arc::strong_count(&alive), 2);
+        cell.trim();
+        assert_eq!(std::sync::Arc::strong_count(&alive), 1);
+    }
+
+    #[test]
+    fn a_fault_has_no_bytes_and_is_taken_once() {
+        let mut cell = Payload::new();
+        cell.fill(Answer::Copied(RawStatus::OK, b"old"));
+        cell.trim();
+        cell.fill(Answer::Fault(Fault::Unanswered));
+        assert_eq!(cell.bytes(), b"");
+        assert_eq!((cell.take_fault(), cell.take_fault()), (Some(Fault::Unanswered), None));
+    }
+}

@@ -1,0 +1,359 @@
+//! The plugin's way back: every answer goes through the port of the instance that gives it.
+
+#![expect(unsafe_code, reason = "foreign code holds a port by its address")]
+
+use crate::error::{Fault, StateError};
+use crate::lane;
+use crate::link::LinkCell;
+use crate::payload::{Answer, OwnedBytes};
+use crate::queue::{Sending, Sent};
+use crate::sid::{GENERATION_MASK, Sid};
+use crate::slot::{Outcome, Reason, STREAM, Slot};
+use crate::state;
+use crate::sync::{Acquire, Relaxed, backoff};
+use crate::wake;
+use ringbox_abi::{RawStatus, Status};
+use std::ffi::c_void;
+use std::fmt;
+
+/// What is known of one instance of a plugin. Never freed: its address is what the plugin holds.
+pub(crate) struct PortCell {
+    pub(crate) link: &'static LinkCell,
+}
+
+/// Where one instance of a plugin answers.
+///
+/// It is bound to that instance: the sids of others, even of the same plugin's other instances,
+/// are [`Delivery::Dropped`] and counted. It stays valid for ever, and once its plugin is
+/// unloaded all that is sent through it is dropped.
+#[derive(Copy, Clone)]
+pub struct Port(&'static PortCell);
+
+/// What became of an answer or a frame.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Delivery {
+    /// It is the caller's.
+    Taken,
+    /// The stream's queue is full. Nothing was taken: send it again later.
+    Full,
+    /// Nobody waits for it: it was late, or a second one, or for a call that isn't this port's.
+    Dropped,
+}
+
+/// What to do with a frame that finds the queue full.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum WhenFull {
+    /// The sender cannot be told, so the stream ends with [`Fault::Overflow`].
+    End,
+    Tell,
+}
+
+impl Port {
+    pub(crate) fn new(link: &'static LinkCell) -> Self {
+        Self(Box::leak(Box::new(PortCell { link })))
+    }
+
+    /// Answers a call, or sends a stream's next frame, by copying `bytes`.
+    ///
+    /// A call takes one answer. On a stream, `Ok` is a frame and `Err`, `Invalid`, `Unsupported`,
+    /// `StreamEnd` and `Panic` end it; a frame that finds the queue full ends it with
+    /// [`Fault::Overflow`].
+    #[inline(always)]
+    pub fn answer(self, sid: Sid, status: RawStatus, bytes: &[u8]) -> Delivery {
+        self.deliver(sid, Answer::Copied(status, bytes), WhenFull::End)
+    }
+
+    /// As [`answer`](Self::answer), with bytes that the reply takes over.
+    pub fn answer_vec(self, sid: Sid, status: RawStatus, bytes: Vec<u8>) -> Delivery {
+        self.deliver(sid, Answer::Vec(status, bytes), WhenFull::End)
+    }
+
+    /// As [`answer`](Self::answer), with bytes that stay where they are until the reply is dropped.
+    pub fn answer_owned(
+        self,
+        sid: Sid,
+        status: RawStatus,
+        bytes: Box<dyn OwnedBytes>,
+    ) -> Delivery {
+        self.deliver(sid, Answer::Owned(status, bytes), WhenFull::End)
+    }
+
+    /// As [`answer`](Self::answer), but a full queue is [`Delivery::Full`] and costs nothing else.
+    #[inline(always)]
+    pub fn send_frame(self, sid: Sid, status: RawStatus, bytes: &[u8]) -> Delivery {
+        self.deliver(sid, Answer::Copied(status, bytes), WhenFull::Tell)
+    }
+
+    /// Ends a call of this port's with a fault, on behalf of a plugin that cannot answer.
+    pub fn fault(self, sid: Sid, fault: Fault) -> Delivery {
+        self.deliver(sid, Answer::Fault(fault), WhenFull::End)
+    }
+
+    #[inline(always)]
+    fn deliver(self, sid: Sid, answer: Answer<'_>, when_full: WhenFull) -> Delivery {
+        // Most answers come while their own dispatch is on the stack: then the slot is at hand.
+        let inside = lane::here(|here| {
+            if here.sid.get() == sid.as_raw() { here.slot.get() } else { None }
+        });
+        let Some(slot) = inside else {
+            return self.deliver_elsewhere(sid, answer, when_full);
+        };
+        if slot.word.load(Relaxed) & STREAM != 0 {
+            return self.deliver_frame(slot, sid, answer, when_full, true);
+        }
+        let answer = self.checked(answer, Status::StreamEnd);
+        match slot.answer_inside(sid, self.owner(), answer) {
+            Outcome::Delivered(_) => Delivery::Taken,
+            outcome => self.settle(slot, sid, outcome),
+        }
+    }
+
+    #[inline(never)]
+    fn deliver_elsewhere(self, sid: Sid, answer: Answer<'_>, when_full: WhenFull) -> Delivery {
+        let Some(slot) = lane::slot_of(sid) else {
+            // A call that expects no answer may get one all the same.
+            if !sid.is_notify() {
+                self.0.link.count_dropped(Reason::Unknown);
+            }
+            return Delivery::Dropped;
+        };
+        if slot.word.load(Acquire) & STREAM != 0 {
+            return self.deliver_frame(slot, sid, answer, when_full, false);
+        }
+        let answer = self.checked(answer, Status::StreamEnd).copied_before_claim();
+        let outcome = slot.answer(sid, self.owner(), answer);
+        self.settle(slot, sid, outcome)
+    }
+
+    #[inline(always)]
+    fn deliver_frame(
+        self,
+        slot: &'static Slot,
+        sid: Sid,
+        answer: Answer<'_>,
+        when_full: WhenFull,
+        inside: bool,
+    ) -> Delivery {
+        let (answer, last) = match &answer {
+            Answer::Copied(status, _) | Answer::Vec(status, _) | Answer::Owned(status, _) => {
+                let status = status.meaning();
+                let last = status.ends_stream();
+                if last || status.is_frame() {
+                    (self.checked(answer, Status::Backpressure), last)
+                } else {
+                    (Answer::Fault(Fault::BadStatus(status)), true)
+                }
+            }
+            Answer::Fault(_) => (answer, true),
+        };
+        if let Answer::Fault(fault) = answer {
+            return self.end_stream(slot, sid, fault);
+        }
+        let answer = if inside { answer } else { answer.copied_before_claim() };
+        match slot.send(sid, self.owner(), Sending { answer, last, inside }) {
+            Sent::As(outcome) => self.settle(slot, sid, outcome),
+            Sent::Full if when_full == WhenFull::Tell => Delivery::Full,
+            Sent::Full => {
+                let limits = &self.0.link.limits;
+                let (frames, bytes) = (limits.stream_frames, limits.stream_bytes);
+                let _ = self.end_stream(slot, sid, Fault::Overflow { frames, bytes });
+                Delivery::Dropped
+            }
+        }
+    }
+
+    #[cold]
+    fn end_stream(self, slot: &'static Slot, sid: Sid, fault: Fault) -> Delivery {
+        let outcome = slot.end_stream(sid, |slot| self.owns(slot), fault);
+        self.settle(slot, sid, outcome)
+    }
+
+    /// Puts a fault in the place of an answer that may not be: too large, or with the one status
+    /// that means nothing here.
+    #[inline(always)]
+    fn checked<'a>(self, answer: Answer<'a>, meaningless: Status) -> Answer<'a> {
+        let status = match &answer {
+            Answer::Copied(status, _) | Answer::Vec(status, _) | Answer::Owned(status, _) => *status,
+            Answer::Fault(_) => return answer,
+        };
+        let len = answer.len();
+        let limit = self.0.link.limits.answer_bytes;
+        if len > limit {
+            return Answer::Fault(Fault::TooLarge { len: len as u64, limit });
+        }
+        if status == meaningless.raw() {
+            return Answer::Fault(Fault::BadStatus(meaningless));
+        }
+        answer
+    }
+
+    #[inline(always)]
+    fn settle(self, slot: &'static Slot, sid: Sid, outcome: Outcome) -> Delivery {
+        match outcome {
+            Outcome::Delivered(None) => Delivery::Taken,
+            Outcome::Delivered(Some(waker)) => {
+                wake::wake(waker);
+                Delivery::Taken
+            }
+            Outcome::Orphaned => {
+                release_held(slot, sid);
+                Delivery::Dropped
+            }
+            Outcome::Dropped(reason) => {
+                self.0.link.count_dropped(reason);
+                Delivery::Dropped
+            }
+        }
+    }
+
+    /// Keeps `value` with an open call of this port's, until the call is over.
+    ///
+    /// # Errors
+    /// The call is not open or not this port's, or its state would grow too large.
+    pub fn set_state(self, sid: Sid, key: &str, value: &[u8]) -> Result<(), StateError> {
+        let slot = lane::slot_of(sid).ok_or(StateError::NotOpen)?;
+        state::set(slot, sid, self.owner(), key, value, self.0.link.limits.state_bytes)
+    }
+
+    /// What was kept with an open call of this port's.
+    pub fn state(self, sid: Sid, key: &str) -> Option<Vec<u8>> {
+        state::with(lane::slot_of(sid)?, sid, self.owner(), key, <[u8]>::to_vec)
+    }
+
+    /// A port for another instance of the same plugin.
+    ///
+    /// Its calls are opened by the plugin's first port, and handed over with
+    /// [`adopt`](Self::adopt).
+    #[must_use]
+    pub fn instance(self) -> Self {
+        Self::new(self.0.link)
+    }
+
+    /// Makes an open call of the same plugin's this port's own.
+    pub fn adopt(self, sid: Sid) -> Delivery {
+        let Some(slot) = lane::slot_of(sid) else { return Delivery::Dropped };
+        let same_plugin = |slot: &Slot| self.is_sibling(slot);
+        let outcome = if slot.word.load(Acquire) & STREAM != 0 {
+            slot.hand_over_stream(sid, same_plugin, self.owner())
+        } else {
+            slot.hand_over(sid, same_plugin, self.owner())
+        };
+        match outcome {
+            Outcome::Dropped(_) => Delivery::Dropped,
+            outcome => self.settle(slot, sid, outcome),
+        }
+    }
+
+    /// Ends every open call of this port's with a fault, and says how many there were.
+    pub fn end_all(self, fault: &Fault) -> usize {
+        end_open(|slot| self.owns(slot), fault)
+    }
+
+    /// The plugin that this is a port of.
+    pub fn plugin_name(self) -> &'static str {
+        &self.0.link.name
+    }
+
+    /// What the plugin may take.
+    pub fn limits(self) -> &'static crate::Limits {
+        &self.0.link.limits
+    }
+
+    /// The port as the opaque context that foreign code is handed.
+    pub fn as_context(self) -> *mut c_void {
+        self.owner().cast()
+    }
+
+    /// The port that was given away as a context.
+    ///
+    /// # Safety
+    /// `context` is what [`as_context`](Self::as_context) returned in this process. (Ports are
+    /// never freed, so when that was does not matter.)
+    #[inline(always)]
+    pub unsafe fn from_context(context: *mut c_void) -> Self {
+        // SAFETY: as required above, this is the address of a leaked `PortCell`.
+        Self(unsafe { &*context.cast::<PortCell>() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn owner(self) -> *mut () {
+        std::ptr::from_ref(self.0).cast_mut().cast()
+    }
+
+    fn owns(self, slot: &Slot) -> bool {
+        slot.owner.load(Relaxed) == self.owner()
+    }
+
+    fn is_sibling(self, slot: &Slot) -> bool {
+        owner_link(slot).is_some_and(|link| std::ptr::eq(link, self.0.link))
+    }
+}
+
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Port({} at {:p})", self.plugin_name(), self.0)
+    }
+}
+
+/// The plugin whose port a slot was last given to.
+pub(crate) fn owner_link(slot: &Slot) -> Option<&'static LinkCell> {
+    // SAFETY: slots are only ever given null or the address of a leaked `PortCell`.
+    let port = unsafe { slot.owner.load(Relaxed).cast::<PortCell>().as_ref() };
+    port.map(|port| port.link)
+}
+
+/// Ends every open call whose slot is `mine`.
+pub(crate) fn end_open(mine: impl Fn(&Slot) -> bool + Copy, fault: &Fault) -> usize {
+    let mut ended = 0;
+    for slot in lane::chunks().flat_map(|chunk| &chunk.slots) {
+        let word = settled_word(slot);
+        if !crate::slot::is_open(word) || !mine(slot) {
+            continue;
+        }
+        let sid = Sid::from_raw((word & GENERATION_MASK) | u64::from(slot.index));
+        let outcome = if word & STREAM != 0 {
+            slot.end_stream(sid, mine, fault.clone())
+        } else {
+            slot.end(sid, mine, fault.clone())
+        };
+        match outcome {
+            Outcome::Delivered(waker) => {
+                ended += 1;
+                if let Some(waker) = waker {
+                    wake::wake(waker);
+                }
+            }
+            Outcome::Orphaned => release_held(slot, sid),
+            Outcome::Dropped(_) => {}
+        }
+    }
+    ended
+}
+
+/// The slot's word, once no thread is in the middle of handing it over or answering.
+fn settled_word(slot: &Slot) -> u64 {
+    let mut turn = 0;
+    loop {
+        let word = slot.word.load(Acquire);
+        if !crate::slot::is_busy(word) {
+            return word;
+        }
+        backoff(&mut turn);
+    }
+}
+
+/// Releases a slot that this thread was handed as an orphan.
+#[cold]
+pub(crate) fn release_held(slot: &'static Slot, sid: Sid) {
+    // SAFETY: the waiter left while this thread held the slot's word, which made the slot this
+    // thread's. (A call's slot has no queue, and releasing one as a stream's finds that out.)
+    unsafe { lane::release_stream(slot, sid) };
+}
+
+/// The same, for the timer.
+pub(crate) fn release_orphan(sid: Sid) {
+    if let Some(slot) = lane::slot_of(sid) {
+        release_held(slot, sid);
+    }
+}

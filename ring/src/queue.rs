@@ -1,0 +1,428 @@
+//! The bounded queue of one stream's frames. The slot's word is its lock, its tail and its flags.
+//!
+//! ```text
+//!  62        20   19      18     17      16     15     14         13       0
+//! [generation] [STREAM][LOCKED][WAITED][OVER][GONE][BY_HOST]  [ tail, 14 bits ]
+//! ```
+//!
+//! | what | who may touch it |
+//! |---|---|
+//! | the entry at the tail, `sent` | the sender that set LOCKED |
+//! | entries from the head to the tail, the head, `taken` | the reader |
+//! | waker | the reader while WAITED is clear, else the sender that set LOCKED |
+//! | the slot's payload (the fault that ended the stream) | who set LOCKED; the reader once OVER is set |
+//! | the queue itself | whoever opens or releases the slot |
+//!
+//! OVER is set with the terminal frame, or with the host's fault (then BY_HOST too), and no
+//! sender touches anything after it. A reader that leaves while LOCKED is set leaves GONE behind,
+//! and the sender, instead of unlocking, ends the generation and frees the slot. The terminal frame has an entry of its own, so a full queue
+//! never keeps a stream from ending. Whether the queue is full is asked under the lock: a head
+//! read before it may belong to another time than the tail, or to another stream.
+
+#![expect(unsafe_code, reason = "the word decides who may touch the cells")]
+
+use crate::error::Fault;
+use crate::payload::{Answer, Payload};
+use crate::sid::{GENERATION_MASK, INDEX_MASK, Sid};
+use crate::slot::{ENDED, FREE, Left, Outcome, Reason, STREAM, Seen, Slot, why_over, word};
+use crate::sync::{
+    AcqRel, Acquire, AtomicU32, AtomicU64, Relaxed, Release, UnsafeCell, backoff,
+};
+use std::task::Waker;
+
+const LOCKED: u64 = 1 << 18;
+const WAITED: u64 = 1 << 17;
+const OVER: u64 = 1 << 16;
+const GONE: u64 = 1 << 15;
+const BY_HOST: u64 = 1 << 14;
+const TAIL: u64 = BY_HOST - 1;
+
+/// The most frames that a queue can be made for.
+pub(crate) const MAX_FRAMES: usize = 1 << 13;
+// The ring of entries is a power of two that has room for the terminal frame as well.
+const _: () = assert!((MAX_FRAMES + 1).next_power_of_two() as u64 <= TAIL + 1);
+const _: () = assert!(STREAM | LOCKED | WAITED | OVER | GONE | BY_HOST | TAIL == INDEX_MASK);
+
+pub(crate) struct Queue {
+    entries: Box<[UnsafeCell<Payload>]>,
+    frames: usize,
+    /// How many bytes may queue.
+    limit: u64,
+    /// Bytes that were ever queued. The sender with the lock writes it.
+    sent: UnsafeCell<u64>,
+    /// Bytes that were ever given back. The reader writes it.
+    taken: AtomicU64,
+    /// Frames that were ever given back. The reader writes it.
+    head: AtomicU32,
+}
+
+impl Queue {
+    /// # Panics
+    /// Never for `1 <= frames <= MAX_FRAMES`, which `Limits` sees to.
+    pub(crate) fn new(frames: usize) -> Box<Self> {
+        assert!((1..=MAX_FRAMES).contains(&frames), "a queue of {frames} frames");
+        let entries = (0..(frames + 1).next_power_of_two())
+            .map(|_| UnsafeCell::new(Payload::new()))
+            .collect();
+        Box::new(Self {
+            entries,
+            frames,
+            limit: 0,
+            sent: UnsafeCell::new(0),
+            taken: AtomicU64::new(0),
+            head: AtomicU32::new(0),
+        })
+    }
+
+    pub(crate) fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// Makes a queue that nobody else sees ready for another stream.
+    pub(crate) fn reset(&mut self, limit: usize) {
+        self.limit = limit as u64;
+        self.sent = UnsafeCell::new(0);
+        self.taken = AtomicU64::new(0);
+        self.head = AtomicU32::new(0);
+    }
+
+    /// Gives back what frames hold that were never read.
+    pub(crate) fn trim(&mut self) {
+        for entry in &self.entries {
+            // SAFETY: `&mut self`: nobody else has the entries.
+            entry.with_mut(|payload| unsafe { &mut *payload }.trim());
+        }
+    }
+
+    #[inline(always)]
+    fn entry(&self, position: u32) -> &UnsafeCell<Payload> {
+        &self.entries[position as usize & (self.entries.len() - 1)]
+    }
+}
+
+/// What a frame goes in with.
+pub(crate) struct Sending<'a> {
+    pub(crate) answer: Answer<'a>,
+    /// The stream ends with this frame.
+    pub(crate) last: bool,
+    /// This thread is inside dispatch for this very sid, so no reader exists yet.
+    pub(crate) inside: bool,
+}
+
+/// What became of a frame.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Sent {
+    /// As an answer would have fared.
+    As(Outcome),
+    /// There is no room for it now.
+    Full,
+}
+
+/// The word of a stream whose lock is taken at the word `now`.
+#[inline(always)]
+fn locked(now: u64) -> u64 {
+    (now | LOCKED) & !WAITED
+}
+
+/// How a sender leaves the lock.
+enum Unlock {
+    Clear(Option<Waker>),
+    ReaderGone,
+}
+
+impl Slot {
+    /// `FREE` to an open, empty stream. The caller took the slot from a list.
+    #[inline]
+    pub(crate) fn open_stream(&self, owner: *mut (), queue: Box<Queue>) -> Sid {
+        let generation = self.word.load(Relaxed);
+        debug_assert_eq!(generation & INDEX_MASK, FREE);
+        self.owner.store(owner, Relaxed);
+        // SAFETY: a free slot is its opener's alone.
+        let old = self.queue.with_mut(|cell| unsafe { (*cell).replace(queue) });
+        debug_assert!(old.is_none());
+        self.word.store(generation | STREAM, Release);
+        Sid::from_raw(generation | u64::from(self.index))
+    }
+
+    /// The queue of the stream that is open.
+    ///
+    /// # Safety
+    /// The caller is the stream's reader, or a sender that holds the lock.
+    #[inline(always)]
+    unsafe fn stream_queue(&self) -> &Queue {
+        self.queue.with(|cell| {
+            // SAFETY: the queue is put in before the word that opens the stream and taken out
+            // after the reader and the last lock holder are gone: the caller is one of them.
+            let queue = unsafe { &*cell };
+            debug_assert!(queue.is_some());
+            // SAFETY: as above, it is there for as long as the stream is open.
+            unsafe { queue.as_deref().unwrap_unchecked() }
+        })
+    }
+
+    /// Takes the lock of an open stream: the word as it was, without LOCKED.
+    #[inline(always)]
+    fn lock(&self, sid: Sid, mine: impl Fn(&Self) -> bool) -> Result<u64, Reason> {
+        let mut now = self.word.load(Acquire);
+        let mut turn = 0;
+        loop {
+            if now & GENERATION_MASK != sid.generation() {
+                return Err(why_over(sid, now));
+            }
+            if !mine(self) {
+                return Err(Reason::Foreign);
+            }
+            if now & (STREAM | OVER | GONE) != STREAM {
+                return Err(why_stream_over(sid, now));
+            }
+            if now & LOCKED != 0 {
+                backoff(&mut turn);
+                now = self.word.load(Acquire);
+                continue;
+            }
+            match self.word.compare_exchange(now, locked(now), Acquire, Acquire) {
+                Ok(_) => return Ok(now),
+                Err(newer) => now = newer,
+            }
+        }
+    }
+
+    /// Lets go of the lock that was taken at the word `was`, leaving `next`. `waker` is the
+    /// reader's, to be woken.
+    #[inline(always)]
+    fn unlock(&self, was: u64, next: u64, waker: Option<Waker>, inside: bool) -> Unlock {
+        if inside {
+            self.word.store(next, Release);
+            return Unlock::Clear(waker);
+        }
+        match self.word.compare_exchange(locked(was), next, AcqRel, Relaxed) {
+            Ok(_) => Unlock::Clear(waker),
+            Err(_) => self.reader_gone(was, waker),
+        }
+    }
+
+    /// The reader left GONE behind. Nobody else changes a word with that and LOCKED, and no other
+    /// sender may find the stream open again.
+    #[cold]
+    fn reader_gone(&self, was: u64, waker: Option<Waker>) -> Unlock {
+        drop(waker);
+        self.word.store(was & GENERATION_MASK | ENDED, Release);
+        Unlock::ReaderGone
+    }
+
+    /// Queues a frame, from any thread at any time.
+    #[inline]
+    pub(crate) fn send(&self, sid: Sid, owner: *mut (), sending: Sending<'_>) -> Sent {
+        let Sending { answer, last, inside } = sending;
+        let now = match self.lock(sid, |slot| slot.owner.load(Relaxed) == owner) {
+            Ok(now) => now,
+            Err(reason) => return Sent::As(Outcome::Dropped(reason)),
+        };
+        // SAFETY: this thread holds the lock.
+        let queue = unsafe { self.stream_queue() };
+        let tail = (now & TAIL) as u32;
+        let used = u64::from(tail.wrapping_sub(queue.head.load(Acquire))) & TAIL;
+        // SAFETY: `sent` is the lock holder's.
+        let sent = queue.sent.with(|sent| unsafe { *sent });
+        let queued = sent.wrapping_sub(queue.taken.load(Relaxed));
+        let bytes = answer.len() as u64;
+        // One frame always fits into an empty queue: its own limit is the answer's.
+        let full = used >= queue.frames as u64 || (used > 0 && queued + bytes > queue.limit);
+        if full && !last {
+            // The waker was not taken: WAITED goes back as it was.
+            return match self.unlock(now, now, None, inside) {
+                Unlock::Clear(_) => Sent::Full,
+                Unlock::ReaderGone => Sent::As(Outcome::Orphaned),
+            };
+        }
+        let waker = if now & WAITED == 0 { None } else { self.take_waker() };
+        // SAFETY: the entry at the tail is the lock holder's, and there is room for it.
+        queue.entry(tail).with_mut(|entry| unsafe { &mut *entry }.fill(answer));
+        // SAFETY: `sent` is the lock holder's.
+        queue.sent.with_mut(|total| unsafe { *total = sent + bytes });
+        let over = if last { OVER } else { 0 };
+        let next = word(sid, STREAM) | over | (u64::from(tail + 1) & TAIL);
+        match self.unlock(now, next, waker, inside) {
+            Unlock::Clear(waker) => Sent::As(Outcome::Delivered(waker)),
+            Unlock::ReaderGone => Sent::As(Outcome::Orphaned),
+        }
+    }
+
+    /// The host ends the stream: what is queued stays, then comes the fault.
+    #[cold]
+    pub(crate) fn end_stream(
+        &self,
+        sid: Sid,
+        mine: impl Fn(&Self) -> bool,
+        fault: Fault,
+    ) -> Outcome {
+        match self.lock(sid, mine) {
+            Ok(now) => self.end_locked(sid, now, fault),
+            Err(reason) => Outcome::Dropped(reason),
+        }
+    }
+
+    /// The same, if the reader waits and has not been woken. None: it has something to look at.
+    #[cold]
+    pub(crate) fn end_waiting_stream(&self, sid: Sid, fault: Fault) -> Option<Outcome> {
+        match self.lock(sid, |_| true) {
+            Ok(now) if now & WAITED != 0 => Some(self.end_locked(sid, now, fault)),
+            Ok(now) => match self.unlock(now, now, None, false) {
+                Unlock::Clear(_) => None,
+                Unlock::ReaderGone => Some(Outcome::Orphaned),
+            },
+            Err(reason) => Some(Outcome::Dropped(reason)),
+        }
+    }
+
+    /// Gives the stream to another port. Its reader notices nothing.
+    #[cold]
+    pub(crate) fn hand_over_stream(
+        &self,
+        sid: Sid,
+        mine: impl Fn(&Self) -> bool,
+        to: *mut (),
+    ) -> Outcome {
+        match self.lock(sid, mine) {
+            Ok(now) => {
+                self.owner.store(to, Relaxed);
+                match self.unlock(now, now, None, false) {
+                    Unlock::Clear(_) => Outcome::Delivered(None),
+                    Unlock::ReaderGone => Outcome::Orphaned,
+                }
+            }
+            Err(reason) => Outcome::Dropped(reason),
+        }
+    }
+
+    fn end_locked(&self, sid: Sid, now: u64, fault: Fault) -> Outcome {
+        let waker = if now & WAITED == 0 { None } else { self.take_waker() };
+        // SAFETY: under the lock the payload is this thread's; the reader looks at it when OVER
+        // is set, which happens once.
+        unsafe { self.payload_mut() }.fill(Answer::Fault(fault));
+        let next = word(sid, STREAM) | OVER | BY_HOST | (now & TAIL);
+        match self.unlock(now, next, waker, false) {
+            Unlock::Clear(waker) => Outcome::Delivered(waker),
+            Unlock::ReaderGone => Outcome::Orphaned,
+        }
+    }
+
+    /// Sees whether there is more than `head`, or leaves the waker. Only the reader calls it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn poll_stream(&self, sid: Sid, head: u32, waker: &Waker) -> Seen {
+        let mut turn = 0;
+        loop {
+            let now = self.word.load(Acquire);
+            if Self::has_more(now, head) || now & OVER != 0 {
+                return Seen::Ready;
+            }
+            if now & LOCKED != 0 {
+                if turn > if cfg!(loom) { 0 } else { 200 } {
+                    waker.wake_by_ref();
+                    return Seen::Pending;
+                }
+                backoff(&mut turn);
+                continue;
+            }
+            if now & WAITED == 0 {
+                self.put_waker(waker.clone());
+                let waited = word(sid, STREAM) | WAITED | (now & TAIL);
+                if self.word.compare_exchange(now, waited, AcqRel, Relaxed).is_ok() {
+                    return Seen::Pending;
+                }
+                drop(self.take_waker());
+                continue;
+            }
+            // A waker is there: take the cell back, then see whether it is the same task's. A
+            // sender that locks in between found no WAITED, so it leaves the cell alone.
+            let clear = now & !WAITED;
+            if self.word.compare_exchange(now, clear, AcqRel, Relaxed).is_ok() {
+                let same = self.waker_is(waker);
+                if same && self.word.compare_exchange(clear, now, AcqRel, Relaxed).is_ok() {
+                    return Seen::Pending;
+                }
+                drop(self.take_waker());
+            }
+        }
+    }
+
+    /// The reader leaves.
+    pub(crate) fn leave_stream(&self, sid: Sid) -> Left {
+        let mut now = self.word.load(Acquire);
+        if now & OVER != 0 {
+            // Nobody else touches a stream that is over.
+            return Left::Over;
+        }
+        loop {
+            let to = if now & LOCKED != 0 { now | GONE } else { word(sid, ENDED) };
+            match self.word.compare_exchange(now, to, AcqRel, Acquire) {
+                Ok(_) if now & LOCKED != 0 => return Left::ToAnswerer,
+                Ok(_) => {
+                    if now & WAITED != 0 {
+                        drop(self.take_waker());
+                    }
+                    return if now & OVER != 0 { Left::Over } else { Left::Unanswered };
+                }
+                Err(newer) => now = newer,
+            }
+        }
+    }
+
+    /// The queue, taken out of a slot that is about to be released.
+    ///
+    /// # Safety
+    /// The caller holds the slot: the reader has left and no sender has the lock.
+    pub(crate) unsafe fn take_queue(&self) -> Option<Box<Queue>> {
+        // SAFETY: the caller has exclusive access, as required above.
+        self.queue.with_mut(|cell| unsafe { (*cell).take() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_more(now: u64, head: u32) -> bool {
+        now & TAIL != u64::from(head) & TAIL
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_over(now: u64) -> bool {
+        now & OVER != 0
+    }
+
+    /// The frame at `head`.
+    ///
+    /// # Safety
+    /// The caller is the stream's reader, and the word showed more than `head`.
+    #[inline(always)]
+    pub(crate) unsafe fn frame(&self, head: u32) -> &UnsafeCell<Payload> {
+        // SAFETY: the caller is the reader.
+        unsafe { self.stream_queue() }.entry(head)
+    }
+
+    /// Gives the frame at `head` back to the senders.
+    ///
+    /// # Safety
+    /// As for [`Slot::frame`], and no reference to the frame is alive.
+    #[inline(always)]
+    pub(crate) unsafe fn free_frame(&self, head: u32) {
+        // SAFETY: the caller is the reader.
+        let queue = unsafe { self.stream_queue() };
+        let bytes = queue.entry(head).with_mut(|entry| {
+            // SAFETY: entries below the tail are the reader's.
+            let entry = unsafe { &mut *entry };
+            let bytes = entry.bytes().len() as u64;
+            entry.trim();
+            bytes
+        });
+        queue.taken.store(queue.taken.load(Relaxed).wrapping_add(bytes), Relaxed);
+        queue.head.store(head.wrapping_add(1), Release);
+    }
+}
+
+#[cold]
+fn why_stream_over(sid: Sid, now: u64) -> Reason {
+    if now & STREAM == 0 {
+        return why_over(sid, now);
+    }
+    if now & (BY_HOST | GONE) != 0 { Reason::Late } else { Reason::Double }
+}

@@ -1,0 +1,443 @@
+//! One call's rendezvous: a waiter and an answer meet here, whoever comes first.
+//!
+//! One word holds the slot's generation and, below it, its state. Every transition is a store
+//! or a compare-and-swap of that word, and the state says who may touch the rest:
+//!
+//! | state | who may touch what | leaves by |
+//! |---|---|---|
+//! | `FREE` | everything: the list that holds the slot | its owner opens it |
+//! | `OPEN` | waker: the waiter | claim, registration, answer from inside dispatch, cancel |
+//! | `OPEN_WAITED` | waker: whoever leaves this state | claim (takes the waker), re-registration, cancel |
+//! | `FILL` | payload, and the waker taken: the answering thread | publishing; the waiter's cancel makes it `FILL_GONE` |
+//! | `FILL_GONE` | the same | the answering thread sees it when it publishes, and frees the slot |
+//! | `READY` | everything: the waiter, then its reply | release to `FREE` of the next generation |
+//! | `ENDED` | the same; the host ended the call, not the plugin | the same |
+//!
+//! `owner` is written before the word that opens the generation. A word never recurs, so a
+//! compare-and-swap that succeeds proves that an owner read after the word's first load was this
+//! generation's. (Rejected: an extra state that the calling thread alone may leave, which saves
+//! the one swap of an answer inside dispatch, 2 ns, for an inbox and a second protocol.)
+//!
+//! A stream's word is described in [`crate::queue`].
+
+#![expect(unsafe_code, reason = "the word decides who may touch the cells")]
+
+use crate::error::Fault;
+use crate::payload::{Answer, Payload};
+use crate::queue::Queue;
+use crate::sid::{GENERATION_MASK, GENERATION_ONE, INDEX_MASK, Sid};
+use crate::state::SidState;
+use crate::sync::{
+    AcqRel, Acquire, AtomicPtr, AtomicU32, AtomicU64, Relaxed, Release, UnsafeCell, backoff,
+};
+use std::sync::Mutex;
+use std::task::Waker;
+
+pub(crate) const FREE: u64 = 0;
+pub(crate) const OPEN: u64 = 1;
+pub(crate) const OPEN_WAITED: u64 = 2;
+pub(crate) const FILL: u64 = 3;
+pub(crate) const FILL_GONE: u64 = 4;
+pub(crate) const READY: u64 = 5;
+pub(crate) const ENDED: u64 = 6;
+/// Set in every word of a stream, and in no other.
+pub(crate) const STREAM: u64 = 1 << 19;
+
+const _: () = assert!(STREAM <= INDEX_MASK);
+
+/// No deadline is armed.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+#[repr(C, align(64))]
+pub(crate) struct Slot {
+    pub(crate) word: AtomicU64,
+    /// The port that may answer: set with the word that opens, or moved while in dispatch.
+    pub(crate) owner: AtomicPtr<()>,
+    payload: UnsafeCell<Payload>,
+    /// The next slot of the list that this one is on.
+    pub(crate) next: AtomicPtr<Slot>,
+    // The second cache line: what a call answered inside dispatch never looks at.
+    pub(crate) waker: UnsafeCell<Option<Waker>>,
+    /// Whose list it returns to.
+    pub(crate) lane: AtomicPtr<()>,
+    /// When the waiter gives up, in the clock's nanoseconds. Written by the waiter alone.
+    pub(crate) deadline: AtomicU64,
+    pub(crate) index: u32,
+    /// Not 0 where `state` may hold something.
+    pub(crate) stateful: AtomicU32,
+    pub(crate) queue: UnsafeCell<Option<Box<Queue>>>,
+    pub(crate) state: Mutex<Option<Box<SidState>>>,
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Slot>() == 128);
+
+// SAFETY: every field behind an `UnsafeCell` is touched by whom the table above names, and the
+// word hands that right over with acquire and release. What the cells hold is `Send`, and what is
+// lent from them (`&[u8]` of an `OwnedBytes: Sync`) is `Sync`.
+unsafe impl Send for Slot {}
+// SAFETY: as above.
+unsafe impl Sync for Slot {}
+
+/// What became of an answer.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Outcome {
+    /// The call has its answer. Wake this, once no plugin's frame is in the way.
+    Delivered(Option<Waker>),
+    /// The call took it, and its waiter has left meanwhile: the slot is the caller's to release.
+    Orphaned,
+    /// Nobody gets it.
+    Dropped(Reason),
+}
+
+/// Why nobody gets an answer.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The call is over.
+    Late,
+    /// The call has its answer.
+    Double,
+    /// The call is another plugin's.
+    Foreign,
+    /// There never was such a call.
+    Unknown,
+}
+
+/// What the waiter finds.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Seen {
+    /// The payload is the waiter's.
+    Ready,
+    /// The waker is registered, or was woken already.
+    Pending,
+}
+
+/// Whose the slot is after the waiter left.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Left {
+    /// The waiter's, to release; the plugin still owed the answer.
+    Unanswered,
+    /// The waiter's, to release; the call was over.
+    Over,
+    /// The answering thread's, which releases it.
+    ToAnswerer,
+}
+
+/// Whether a slot has a generation left to serve.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Next {
+    Reusable,
+    Retired,
+}
+
+#[inline(always)]
+pub(crate) fn word(sid: Sid, state: u64) -> u64 {
+    sid.generation() | state
+}
+
+/// Whether a call or a stream whose slot has this word still waits for its end.
+pub(crate) fn is_open(word: u64) -> bool {
+    if word & STREAM != 0 {
+        return !Slot::is_over(word);
+    }
+    matches!(word & INDEX_MASK, OPEN | OPEN_WAITED)
+}
+
+/// Whether a thread is in the middle of something with a call's slot.
+pub(crate) fn is_busy(word: u64) -> bool {
+    word & STREAM == 0 && matches!(word & INDEX_MASK, FILL | FILL_GONE)
+}
+
+impl Slot {
+    pub(crate) fn new(index: u32) -> Self {
+        Self {
+            word: AtomicU64::new(GENERATION_ONE | FREE),
+            owner: AtomicPtr::new(std::ptr::null_mut()),
+            payload: UnsafeCell::new(Payload::new()),
+            next: AtomicPtr::new(std::ptr::null_mut()),
+            waker: UnsafeCell::new(None),
+            lane: AtomicPtr::new(std::ptr::null_mut()),
+            deadline: AtomicU64::new(NEVER),
+            index,
+            stateful: AtomicU32::new(0),
+            queue: UnsafeCell::new(None),
+            state: Mutex::new(None),
+        }
+    }
+
+    /// `FREE` to `OPEN`. The caller took the slot from a list, so it alone may do this.
+    #[inline(always)]
+    pub(crate) fn open(&self, owner: *mut ()) -> Sid {
+        let generation = self.word.load(Relaxed);
+        debug_assert_eq!(generation & INDEX_MASK, FREE);
+        self.owner.store(owner, Relaxed);
+        self.word.store(generation | OPEN, Release);
+        Sid::from_raw(generation | u64::from(self.index))
+    }
+
+    /// The answer, given on the thread that is inside dispatch for this very sid: it has not
+    /// returned to the waiter yet, so nobody reads the payload while it is written.
+    #[inline(always)]
+    pub(crate) fn answer_inside(&self, sid: Sid, owner: *mut (), answer: Answer<'_>) -> Outcome {
+        if self.owner.load(Relaxed) != owner {
+            return Outcome::Dropped(Reason::Foreign);
+        }
+        let open = word(sid, OPEN);
+        match self.word.compare_exchange(open, word(sid, READY), Acquire, Acquire) {
+            Ok(_) => {
+                self.fill(answer);
+                Outcome::Delivered(None)
+            }
+            Err(now) => Outcome::Dropped(why_over(sid, now)),
+        }
+    }
+
+    /// The answer, from any thread at any time.
+    #[inline]
+    pub(crate) fn answer(&self, sid: Sid, owner: *mut (), answer: Answer<'_>) -> Outcome {
+        match self.claim(sid, |slot| slot.owner.load(Relaxed) == owner) {
+            Ok(waker) => {
+                self.fill(answer);
+                self.publish(sid, READY, waker)
+            }
+            Err(reason) => Outcome::Dropped(reason),
+        }
+    }
+
+    /// The host ends the call: what the waiter gets is a fault.
+    #[cold]
+    pub(crate) fn end(&self, sid: Sid, mine: impl Fn(&Self) -> bool, fault: Fault) -> Outcome {
+        match self.claim(sid, mine) {
+            Ok(waker) => {
+                self.fill(Answer::Fault(fault));
+                self.publish(sid, ENDED, waker)
+            }
+            Err(reason) => Outcome::Dropped(reason),
+        }
+    }
+
+    /// Gives the call to another port. Its waiter notices nothing.
+    #[cold]
+    pub(crate) fn hand_over(
+        &self,
+        sid: Sid,
+        mine: impl Fn(&Self) -> bool,
+        to: *mut (),
+    ) -> Outcome {
+        let waker = match self.claim(sid, mine) {
+            Ok(waker) => waker,
+            Err(reason) => return Outcome::Dropped(reason),
+        };
+        self.owner.store(to, Relaxed);
+        let state = if let Some(waker) = waker {
+            self.put_waker(waker);
+            OPEN_WAITED
+        } else {
+            OPEN
+        };
+        if self.swap_state(word(sid, FILL), word(sid, state)) {
+            return Outcome::Delivered(None);
+        }
+        // FILL_GONE: the waiter left meanwhile, and this thread has the slot.
+        if state == OPEN_WAITED {
+            drop(self.take_waker());
+        }
+        self.word.store(word(sid, ENDED), Release);
+        Outcome::Orphaned
+    }
+
+    /// `OPEN` or `OPEN_WAITED` to `FILL`, with the waker if there was one.
+    #[inline(always)]
+    fn claim(&self, sid: Sid, mine: impl Fn(&Self) -> bool) -> Result<Option<Waker>, Reason> {
+        let mut now = self.word.load(Acquire);
+        loop {
+            if now & GENERATION_MASK != sid.generation() {
+                return Err(why_over(sid, now));
+            }
+            if !mine(self) {
+                return Err(Reason::Foreign);
+            }
+            let state = now & INDEX_MASK;
+            if state != OPEN && state != OPEN_WAITED {
+                return Err(why_over(sid, now));
+            }
+            match self.word.compare_exchange(now, word(sid, FILL), Acquire, Acquire) {
+                Ok(_) if state == OPEN_WAITED => return Ok(self.take_waker()),
+                Ok(_) => return Ok(None),
+                Err(newer) => now = newer,
+            }
+        }
+    }
+
+    /// `FILL` to what the waiter reads.
+    #[inline(always)]
+    fn publish(&self, sid: Sid, state: u64, waker: Option<Waker>) -> Outcome {
+        if self.word.swap(word(sid, state), AcqRel) == word(sid, FILL_GONE) {
+            drop(waker);
+            return Outcome::Orphaned;
+        }
+        Outcome::Delivered(waker)
+    }
+
+    /// Writes the payload. Callers hold the slot by its word, as the table says.
+    #[inline(always)]
+    fn fill(&self, answer: Answer<'_>) {
+        self.payload.with_mut(|payload| {
+            // SAFETY: `answer_inside` moved the word to READY before any waiter exists, the two
+            // others hold it in FILL: in both nobody else touches the payload.
+            unsafe { &mut *payload }.fill(answer);
+        });
+    }
+
+    /// Takes the waker out. The caller just moved the word out of a state that guards it.
+    #[inline(always)]
+    pub(crate) fn take_waker(&self) -> Option<Waker> {
+        // SAFETY: whoever moves the word out of OPEN_WAITED (or clears a stream's WAITED bit)
+        // has the cell to itself until it stores a word that says otherwise.
+        self.waker.with_mut(|waker| unsafe { (*waker).take() })
+    }
+
+    /// Puts the waker in. The caller is the waiter and no word says that a waker is there.
+    pub(crate) fn put_waker(&self, new: Waker) {
+        // SAFETY: with no registration in the word, the cell is the waiter's alone.
+        let old = self.waker.with_mut(|waker| unsafe { (*waker).replace(new) });
+        drop(old);
+    }
+
+    /// Whether the registered waker would wake the same task. Same right as `take_waker`.
+    pub(crate) fn waker_is(&self, other: &Waker) -> bool {
+        self.waker.with(|waker| {
+            // SAFETY: as in `take_waker`; the reference ends with this closure.
+            unsafe { (*waker).as_ref() }.is_some_and(|mine| mine.will_wake(other))
+        })
+    }
+
+    /// Whether the plugin's answer is there.
+    #[inline(always)]
+    pub(crate) fn is_answered(&self, sid: Sid) -> bool {
+        self.word.load(Acquire) == word(sid, READY)
+    }
+
+    /// Finds the answer, or leaves the waker. Only the waiter calls it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn poll(&self, sid: Sid, waker: &Waker) -> Seen {
+        let mut turn = 0;
+        loop {
+            let now = self.word.load(Acquire);
+            debug_assert_eq!(now & GENERATION_MASK, sid.generation());
+            match now & INDEX_MASK {
+                READY | ENDED => return Seen::Ready,
+                OPEN => {
+                    self.put_waker(waker.clone());
+                    if self.swap_state(now, word(sid, OPEN_WAITED)) {
+                        return Seen::Pending;
+                    }
+                    // Only the waiter enters OPEN_WAITED, so the cell is still its own.
+                    drop(self.take_waker());
+                }
+                OPEN_WAITED => {
+                    // Take the cell back, then see whether it is the same task that polls.
+                    if self.swap_state(now, word(sid, OPEN)) {
+                        let same = self.waker_is(waker);
+                        if same && self.swap_state(word(sid, OPEN), now) {
+                            return Seen::Pending;
+                        }
+                        drop(self.take_waker());
+                    }
+                }
+                _ => {
+                    // FILL: another thread is copying the answer in right now.
+                    if turn > if cfg!(loom) { 0 } else { 200 } {
+                        waker.wake_by_ref();
+                        return Seen::Pending;
+                    }
+                    backoff(&mut turn);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn swap_state(&self, from: u64, to: u64) -> bool {
+        self.word.compare_exchange(from, to, AcqRel, Relaxed).is_ok()
+    }
+
+    /// The waiter leaves without a reply.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn leave(&self, sid: Sid) -> Left {
+        let mut now = self.word.load(Acquire);
+        loop {
+            let state = now & INDEX_MASK;
+            let to = match state {
+                READY | ENDED => return Left::Over,
+                FILL => word(sid, FILL_GONE),
+                _ => word(sid, ENDED),
+            };
+            match self.word.compare_exchange(now, to, AcqRel, Acquire) {
+                Ok(_) if state == FILL => return Left::ToAnswerer,
+                Ok(_) => {
+                    if state == OPEN_WAITED {
+                        drop(self.take_waker());
+                    }
+                    return Left::Unanswered;
+                }
+                Err(newer) => now = newer,
+            }
+        }
+    }
+
+    /// The payload, for whom the word gives it to.
+    ///
+    /// # Safety
+    /// The word is READY or ENDED, the caller holds the slot (it is the waiter, its reply, or the
+    /// thread that was handed an orphan), and no reference from an earlier call is alive.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "the word is what grants exclusive access")]
+    pub(crate) unsafe fn payload_mut(&self) -> &mut Payload {
+        // SAFETY: the caller has exclusive access, as required above.
+        self.payload.with_mut(|payload| unsafe { &mut *payload })
+    }
+
+    /// As [`Slot::payload_mut`], shared.
+    ///
+    /// # Safety
+    /// The word is READY and the caller's borrow keeps the slot from being released.
+    #[inline(always)]
+    pub(crate) unsafe fn payload(&self) -> &Payload {
+        // SAFETY: nobody writes the payload while its holder keeps the slot.
+        self.payload.with(|payload| unsafe { &*payload })
+    }
+
+    /// Ends the generation. The slot is then its holder's to list, or never to be listed again.
+    ///
+    /// # Safety
+    /// The caller holds the slot (see [`Slot::payload_mut`]) and lets go of it by this.
+    #[inline(always)]
+    pub(crate) unsafe fn release(&self, sid: Sid) -> Next {
+        // SAFETY: the caller holds the slot.
+        unsafe { self.payload_mut() }.trim();
+        let next = sid.generation().wrapping_add(GENERATION_ONE) & GENERATION_MASK;
+        self.word.store(next | FREE, Release);
+        if next == 0 { Next::Retired } else { Next::Reusable }
+    }
+}
+
+/// Why `sid` takes no answer while the slot's word is `now`.
+#[cold]
+pub(crate) fn why_over(sid: Sid, now: u64) -> Reason {
+    let current = now & GENERATION_MASK;
+    if sid.generation() != current {
+        return if sid.generation() < current { Reason::Late } else { Reason::Unknown };
+    }
+    match now & INDEX_MASK {
+        FREE => Reason::Unknown,
+        ENDED => Reason::Late,
+        _ => Reason::Double,
+    }
+}

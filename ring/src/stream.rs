@@ -1,0 +1,305 @@
+//! A call that is answered by many frames.
+
+#![expect(unsafe_code, reason = "the reader's right to its frames comes from the slot's word")]
+
+use crate::call::Patience;
+use crate::error::{CallError, Fault};
+use crate::lane;
+use crate::link::LinkCell;
+use crate::payload::Payload;
+use crate::sid::Sid;
+use crate::slot::{Left, Seen, Slot};
+use crate::sync::{Acquire, Relaxed};
+use ringbox_abi::Status;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// A stream of the plugin's frames, to be read.
+///
+/// Every frame that the plugin sent arrives, in order, the terminal one included: look at its
+/// [`status`](Frame::status). Then there is `None`. A stream that ends without the plugin's
+/// terminal frame ends with a fault, after what was queued.
+///
+/// It is a `futures::Stream` too, whose items own their bytes.
+///
+/// # Cancel safety
+/// Dropping it at any time cancels the call: the plugin is told, and frames that still come are
+/// dropped and counted. Dropping a pending [`recv`](Self::recv) loses nothing.
+#[must_use = "dropping a stream cancels it"]
+pub struct Stream {
+    slot: Option<&'static Slot>,
+    sid: Sid,
+    link: &'static LinkCell,
+    patience: Patience,
+    /// How many frames were given back.
+    head: u32,
+    /// The slot's word when it was last looked at.
+    seen: u64,
+    ended: bool,
+    frames: u64,
+    bytes: usize,
+}
+
+impl Stream {
+    #[inline]
+    pub(crate) fn new(slot: &'static Slot, sid: Sid, link: &'static LinkCell) -> Self {
+        Self {
+            slot: Some(slot),
+            sid,
+            link,
+            patience: Patience::new(link.limits.deadline),
+            head: 0,
+            seen: 0,
+            ended: false,
+            frames: 0,
+            bytes: 0,
+        }
+    }
+
+    /// The call's name, as its plugin knows it.
+    pub fn sid(&self) -> Sid {
+        self.sid
+    }
+
+    /// Gives each wait for a frame `deadline`, in place of the plugin's default.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.patience = Patience::new(deadline);
+        self
+    }
+
+    /// The next frame, in place: its bytes are lent until it is dropped. None after the terminal
+    /// frame.
+    ///
+    /// # Errors
+    /// The fault that ended the stream; once, then there is `None`.
+    #[inline]
+    pub async fn recv(&mut self) -> Result<Option<Frame<'_>>, CallError> {
+        let more = std::future::poll_fn(|context| self.poll_more(context)).await?;
+        Ok(if more { Some(Frame { stream: self }) } else { None })
+    }
+
+    /// Sends data to the plugin's end.
+    ///
+    /// # Errors
+    /// The stream is over, or the plugin takes no data, or not now
+    /// ([`CallError::Backpressure`]).
+    pub fn send(&self, data: &[u8]) -> Result<(), CallError> {
+        self.to_plugin()?;
+        self.link.visit(|backend| backend.stream_data(self.sid, data))?
+    }
+
+    /// Tells the plugin that no more data will follow.
+    ///
+    /// # Errors
+    /// The stream is over, or the plugin takes no data.
+    pub fn close(&self) -> Result<(), CallError> {
+        self.to_plugin()?;
+        self.link.visit(|backend| backend.stream_close(self.sid))?
+    }
+
+    fn to_plugin(&self) -> Result<(), CallError> {
+        match self.slot {
+            Some(slot) if !Slot::is_over(slot.word.load(Acquire)) => Ok(()),
+            _ => Err(CallError::StreamOver),
+        }
+    }
+
+    #[inline(always)]
+    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, CallError>> {
+        if Slot::has_more(self.seen, self.head) {
+            return Poll::Ready(Ok(true));
+        }
+        self.look(context)
+    }
+
+    #[inline]
+    fn look(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, CallError>> {
+        let Some(slot) = self.slot.filter(|_| !self.ended) else {
+            return Poll::Ready(Ok(false));
+        };
+        loop {
+            self.seen = slot.word.load(Acquire);
+            if Slot::has_more(self.seen, self.head) {
+                self.patience.disarm(slot);
+                return Poll::Ready(Ok(true));
+            }
+            if Slot::is_over(self.seen) {
+                return Poll::Ready(self.end(slot));
+            }
+            match slot.poll_stream(self.sid, self.head, context.waker()) {
+                Seen::Ready => {}
+                Seen::Pending => {
+                    return match self.patience.arm(slot) {
+                        Ok(()) => Poll::Pending,
+                        Err(error) => {
+                            self.cancel();
+                            Poll::Ready(Err(error))
+                        }
+                    };
+                }
+            }
+        }
+    }
+
+    /// All frames are read and no more will come.
+    #[cold]
+    fn end(&mut self, slot: &'static Slot) -> Result<bool, CallError> {
+        self.ended = true;
+        // SAFETY: the stream is over, so no sender touches the slot, and this is its reader.
+        let fault = unsafe { slot.payload_mut() }.take_fault();
+        let Some(fault) = fault else {
+            self.patience.disarm(slot);
+            return Ok(false);
+        };
+        let fault = self.patience.explain(fault);
+        self.patience.disarm(slot);
+        self.link.count_fault(&fault);
+        if let Fault::Deadline { .. } = fault {
+            self.tell_plugin();
+        }
+        Err(CallError::Fault(fault))
+    }
+
+    /// The plugin refused the call: nothing is owed.
+    #[cold]
+    pub(crate) fn refused(mut self) {
+        let _ = self.leave();
+    }
+
+    fn leave(&mut self) -> Option<Left> {
+        let slot = self.slot.take()?;
+        self.patience.disarm(slot);
+        let left = slot.leave_stream(self.sid);
+        match left {
+            // SAFETY: the reader has left and so has the last sender: the slot is this thread's.
+            Left::Unanswered | Left::Over => unsafe { lane::release_stream(slot, self.sid) },
+            Left::ToAnswerer => {}
+        }
+        self.link.finish(self.bytes, self.frames);
+        Some(left)
+    }
+
+    #[cold]
+    fn cancel(&mut self) {
+        if self.leave() != Some(Left::Over) {
+            self.link.cancelled.fetch_add(1, Relaxed);
+            self.tell_plugin();
+        }
+    }
+
+    fn tell_plugin(&self) {
+        let _ = self.link.visit(|backend| backend.cancel(self.sid));
+    }
+}
+
+impl Drop for Stream {
+    #[inline]
+    fn drop(&mut self) {
+        if self.slot.is_some() {
+            self.cancel();
+        }
+    }
+}
+
+impl futures_core::Stream for Stream {
+    type Item = Result<FrameBuf, CallError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        this.poll_more(context).map(|more| match more {
+            Ok(true) => Some(Ok(Frame { stream: this }.into_owned())),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        })
+    }
+}
+
+impl futures_core::FusedStream for Stream {
+    fn is_terminated(&self) -> bool {
+        self.slot.is_none() || (self.ended && !Slot::has_more(self.seen, self.head))
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stream({:?} to {})", self.sid, self.link.name)
+    }
+}
+
+/// One frame of a stream: its status, and its bytes by `Deref`.
+///
+/// Dropping it gives its place in the queue back to the plugin.
+pub struct Frame<'a> {
+    stream: &'a mut Stream,
+}
+
+impl Frame<'_> {
+    #[inline(always)]
+    fn read<R>(&self, f: impl FnOnce(&Payload) -> R) -> R {
+        let slot = self.slot();
+        // SAFETY: a frame is made when the word shows more than the head, by the stream's reader.
+        let cell = unsafe { slot.frame(self.stream.head) };
+        // SAFETY: what is below the tail is the reader's, and `self` is borrowed.
+        cell.with(|payload| f(unsafe { &*payload }))
+    }
+
+    #[inline(always)]
+    fn slot(&self) -> &'static Slot {
+        self.stream.slot.expect("a frame is of a stream that is open")
+    }
+
+    /// What the plugin sent it as: `Ok`, or how the stream ended.
+    #[inline]
+    pub fn status(&self) -> Status {
+        self.read(Payload::status).meaning()
+    }
+
+    /// The frame with bytes of its own.
+    pub fn into_owned(self) -> FrameBuf {
+        FrameBuf { status: self.status(), bytes: self.to_vec() }
+    }
+}
+
+impl std::ops::Deref for Frame<'_> {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: as in `read`. The bytes stay until the frame is dropped, which the borrow of
+        // `self` rules out.
+        let cell = unsafe { self.slot().frame(self.stream.head) };
+        cell.with(|payload| {
+            // SAFETY: as above.
+            unsafe { &*payload }.bytes()
+        })
+    }
+}
+
+impl Drop for Frame<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let bytes = self.len();
+        // SAFETY: the frame is being dropped, so nothing borrows its bytes.
+        unsafe { self.slot().free_frame(self.stream.head) };
+        self.stream.head = self.stream.head.wrapping_add(1);
+        self.stream.frames += 1;
+        self.stream.bytes += bytes;
+    }
+}
+
+impl fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({}, {} bytes)", self.status(), self.len())
+    }
+}
+
+/// A frame that owns its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameBuf {
+    /// What the plugin sent it as: `Ok`, or how the stream ended.
+    pub status: Status,
+    /// What it brought.
+    pub bytes: Vec<u8>,
+}

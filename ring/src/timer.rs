@@ -1,0 +1,199 @@
+//! Deadlines. They stand in the slots; one thread looks at them when the earliest is due.
+//!
+//! A call that suspends writes its deadline into its slot, and lowers its chunk's `earliest` and
+//! the timer's `next` if they are later: with equal deadlines they never are, so arming is a
+//! clock read, a store and two loads. A call that ends takes its deadline back by a store. Nothing
+//! is allocated or locked.
+//!
+//! A pass of the timer first takes `next` and the due chunks' `earliest` away (sets them to
+//! never), then fences, then looks at those chunks' slots and puts back the earliest deadline that
+//! it found. Whoever arms meanwhile writes first, fences, and then looks at the two: either it
+//! finds them taken away and lowers them, or the pass finds its deadline (see [`crate::fence`]).
+//!
+//! A stream's reader has a deadline for each wait. One that was woken by a frame is never ended by
+//! the timer, however late it comes to read it.
+//!
+//! (Rejected: a wheel or a heap under a lock, 40 ns and an allocation for each suspended call.)
+
+use crate::clock;
+use crate::error::{CallError, Fault};
+use crate::fence;
+use crate::sid::{GENERATION_MASK, INDEX_MASK, Sid};
+use crate::slot::{NEVER, OPEN, OPEN_WAITED, Outcome, STREAM, Slot};
+use crate::sync::{Acquire, AtomicU64, Relaxed, SeqCst};
+use std::task::Waker;
+use std::time::Duration;
+
+/// How soon a slot is looked at again that was just passing from one call to the next.
+const AGAIN: u64 = 1_000_000;
+
+/// What a pass leaves to do once it has looked at everything.
+#[derive(Default)]
+pub(crate) struct Due {
+    pub(crate) wakers: Vec<Waker>,
+    /// Slots whose waiter left while they were ended: they are the pass's to release.
+    pub(crate) orphans: Vec<Sid>,
+}
+
+/// The moment at which the timer looks again.
+pub(crate) struct Timer {
+    next: AtomicU64,
+}
+
+impl Timer {
+    #[cfg(not(loom))]
+    pub(crate) const fn new() -> Self {
+        Self { next: AtomicU64::new(NEVER) }
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        Self { next: AtomicU64::new(NEVER) }
+    }
+
+    /// Arms the slot's deadline. True: the timer has to be told, since it would look too late.
+    #[inline]
+    #[must_use]
+    pub(crate) fn arm(&self, slot: &Slot, earliest: &AtomicU64, at: u64) -> bool {
+        slot.deadline.store(at, Relaxed);
+        fence::light();
+        if earliest.load(Relaxed) > at {
+            earliest.fetch_min(at, SeqCst);
+        }
+        fence::light();
+        self.next.load(Relaxed) > at && self.next.fetch_min(at, SeqCst) > at
+    }
+
+    /// Ends every call whose deadline is at or before `now`. Returns when to look again.
+    pub(crate) fn pass<'a>(
+        &self,
+        chunks: impl Iterator<Item = (&'a AtomicU64, &'a [Slot])>,
+        now: u64,
+        due: &mut Due,
+    ) -> u64 {
+        self.next.store(NEVER, SeqCst);
+        fence::heavy();
+        let mut next = NEVER;
+        let mut taken = Vec::new();
+        for (earliest, slots) in chunks {
+            let at = earliest.load(Acquire);
+            if at <= now {
+                earliest.store(NEVER, SeqCst);
+                taken.push((earliest, slots));
+            } else {
+                next = next.min(at);
+            }
+        }
+        fence::heavy();
+        for (earliest, slots) in taken {
+            let left = slots.iter().map(|slot| look(slot, now, due)).min().unwrap_or(NEVER);
+            earliest.fetch_min(left, SeqCst);
+            next = next.min(left);
+        }
+        self.next.fetch_min(next, SeqCst).min(next)
+    }
+}
+
+/// Ends the slot's call if it is due. Returns when to look at the slot again.
+fn look(slot: &Slot, now: u64, due: &mut Due) -> u64 {
+    let word = slot.word.load(Acquire);
+    let at = slot.deadline.load(Acquire);
+    if at == NEVER || at > now {
+        return at;
+    }
+    let sid = Sid::from_raw((word & GENERATION_MASK) | u64::from(slot.index));
+    let fault = Fault::Deadline { after: Duration::ZERO };
+    let state = word & INDEX_MASK;
+    let outcome = if state & STREAM != 0 {
+        match slot.end_waiting_stream(sid, fault) {
+            Some(outcome) => outcome,
+            // The reader was woken: it takes the deadline back, or arms it again.
+            None => return NEVER,
+        }
+    } else if state == OPEN || state == OPEN_WAITED {
+        slot.end(sid, |_| true, fault)
+    } else if slot.word.load(Acquire) == word {
+        // An answer is coming in, or is there: its waiter takes the deadline back.
+        return NEVER;
+    } else {
+        return now.saturating_add(AGAIN);
+    };
+    match outcome {
+        Outcome::Delivered(waker) => due.wakers.extend(waker),
+        Outcome::Orphaned => due.orphans.push(sid),
+        // The slot went on to another call meanwhile, whose deadline this may be.
+        Outcome::Dropped(_) => return now.saturating_add(AGAIN),
+    }
+    NEVER
+}
+
+#[cfg(not(loom))]
+static TIMER: Timer = Timer::new();
+
+/// Ends the call of `slot` at `at`, unless it is over before. The waiter calls it each time that
+/// it goes to wait, after it left its waker.
+#[cfg(not(loom))]
+#[inline]
+pub(crate) fn arm(slot: &'static Slot, at: u64) -> Result<(), CallError> {
+    let chunk = crate::lane::chunk_of_slot(slot);
+    if TIMER.arm(slot, &chunk.earliest, at) { thread::tell() } else { Ok(()) }
+}
+
+/// Takes the deadline back. The waiter does so before it lets go of the slot.
+#[inline(always)]
+pub(crate) fn disarm(slot: &Slot) {
+    slot.deadline.store(NEVER, Relaxed);
+}
+
+#[cfg(not(loom))]
+mod thread {
+    use super::{CallError, Due, NEVER, TIMER, clock};
+    use crate::lane;
+    use std::sync::Mutex;
+    use std::thread::{self, Thread};
+    use std::time::Duration;
+
+    static THREAD: Mutex<Option<Thread>> = Mutex::new(None);
+
+    /// Has the timer look at its next deadline again, and starts it if it never ran.
+    #[cold]
+    pub(super) fn tell() -> Result<(), CallError> {
+        let mut running = THREAD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match &*running {
+            Some(thread) => thread.unpark(),
+            None => {
+                let builder = thread::Builder::new().name("ringbox-timer".into());
+                match builder.stack_size(256 * 1024).spawn(run) {
+                    Ok(thread) => *running = Some(thread.thread().clone()),
+                    Err(_) => {
+                        // So that the next call that waits tries again.
+                        TIMER.next.store(NEVER, super::SeqCst);
+                        return Err(CallError::NoTimer);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn run() {
+        loop {
+            let chunks = lane::chunks().map(|chunk| (&chunk.earliest, &chunk.slots[..]));
+            let mut due = Due::default();
+            let next = TIMER.pass(chunks, clock::now(), &mut due);
+            for sid in due.orphans {
+                crate::port::release_orphan(sid);
+            }
+            for waker in due.wakers {
+                crate::wake::wake(waker);
+            }
+            match next {
+                NEVER => thread::park(),
+                at => {
+                    let wait = at.saturating_sub(clock::now());
+                    thread::park_timeout(Duration::from_nanos(wait));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Wakers run when no plugin's code is below them on the stack.
+
+use crate::lane;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
+
+/// Wakes now, or, on a thread that is inside a dispatch, once it has left it.
+pub(crate) fn wake(waker: Waker) {
+    let waker = lane::here(|here| match here.lane_if_any() {
+        Some(lane) if here.is_inside() => {
+            lane.defer(waker);
+            None
+        }
+        _ => Some(waker),
+    });
+    if let Some(waker) = waker {
+        run(waker);
+    }
+}
+
+/// Wakes what was put off. A waker may call plugins itself, and so put off others.
+#[cold]
+#[inline(never)]
+pub(crate) fn run_deferred(lane: &lane::Lane) {
+    while lane.has_deferred() {
+        for waker in lane.take_deferred() {
+            run(waker);
+        }
+    }
+}
+
+/// A waker is its executor's code. It may panic, and whoever answered is not to blame: below
+/// this frame there may be one that must not be unwound.
+fn run(waker: Waker) {
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+}
