@@ -25,17 +25,19 @@ mod full {
 
     pub(crate) struct State {
         greeting: &'static str,
+        _host: Host,
     }
 
     pub(crate) static SHUTDOWNS: AtomicU32 = AtomicU32::new(0);
 
     fn start(host: Host) -> Result<State, String> {
         assert!(host.has_extension());
-        Ok(State { greeting: "hello" })
+        Ok(State { greeting: "hello", _host: host })
     }
 
     fn stop(state: State) {
-        assert_eq!(state.greeting, "hello");
+        let State { greeting, _host } = state;
+        assert_eq!(greeting, "hello");
         SHUTDOWNS.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -217,7 +219,10 @@ fn a_plugin_lives_from_attach_to_shutdown() {
     plugin.shutdown();
     assert_eq!(full::SHUTDOWNS.load(Ordering::SeqCst), 1, "shut down once");
     before_init(&plugin);
-    assert_eq!(plugin.quiescent(), 1, "stopped, no host kept, and it says so");
+    // A thread that has answered may be a moment away from letting go of its `Host`.
+    while plugin.quiescent() == 0 {
+        thread::yield_now();
+    }
 
     // The same image can start again, with a new state.
     assert_eq!(plugin.attach(&support::EXT), RawStatus::OK);

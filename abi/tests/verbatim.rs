@@ -9,7 +9,6 @@ use ringbox_abi::{RawStatus, Request, v1::NrBytes};
 use support::{Loaded, seen};
 
 /// The definitions as they were given, and after them a plugin.
-#[expect(clippy::all, clippy::pedantic, reason = "not ours to change")]
 #[expect(
     clippy::undocumented_unsafe_blocks,
     clippy::multiple_unsafe_ops_per_block,
