@@ -1,10 +1,11 @@
 //! The tables of published nylon-ring, 0.2 and 0.1, for hosts that load its plugins as they are.
 //!
-//! Only layout and signatures, read off what those versions exchange; statuses are [`RawStatus`].
+//! Only layout and signatures, read off what those versions exchange; statuses are
+//! [`RawStatus`](crate::RawStatus).
 //! Both generations take the entry as a string instead of a request, and neither hands a plugin's
 //! context to its functions.
 //!
-//! | | [`v02`] | [`v01`] | [`v1`](crate::v1) |
+//! | | [`v02`] | [`v01`] | [`crate::v1`] |
 //! |---|---|---|---|
 //! | symbol | `nylon_ring_get_plugin` | `nylon_ring_get_plugin_v1` | `nylon_ring_get_plugin_v1` |
 //! | `abi_version`, `struct_size` | 2, 56 | 1, 56 | 1, 56 |
