@@ -1,0 +1,185 @@
+//! Rounds of two things in turn, and what can be said of their ratio.
+
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// How long to measure.
+#[derive(Debug, Copy, Clone)]
+pub struct Plan {
+    /// How many rounds of each side.
+    pub rounds: usize,
+    /// About how long one side of a round takes.
+    pub slice: Duration,
+}
+
+impl Plan {
+    /// For figures to keep.
+    pub const FULL: Self = Self { rounds: 101, slice: Duration::from_millis(10) };
+    /// For a look.
+    pub const QUICK: Self = Self { rounds: 31, slice: Duration::from_millis(3) };
+}
+
+/// One result.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// What was done.
+    pub name: String,
+    /// What it is compared with.
+    pub peer: String,
+    /// Ours, nanoseconds each: the median round.
+    pub ours_ns: f64,
+    /// The peer's.
+    pub peer_ns: f64,
+    /// Ours over the peer's: the median of the rounds' ratios.
+    pub ratio: f64,
+    /// The upper end of that median's 95 % interval.
+    pub ratio_ci95_hi: f64,
+    /// How many rounds there were.
+    pub rounds: usize,
+    /// The source that was measured.
+    pub commit: String,
+}
+
+/// The rows that were asked for, as they are measured.
+#[derive(Debug)]
+pub struct Rows {
+    plan: Plan,
+    only: Option<String>,
+    commit: String,
+    rows: Vec<Row>,
+}
+
+impl Rows {
+    /// Measures by `plan`, and only rows whose name contains `only`.
+    pub fn new(plan: Plan, only: Option<String>, commit: String) -> Self {
+        Self { plan, only, commit, rows: Vec::new() }
+    }
+
+    /// Whether the row is one of those that were asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| name.contains(only))
+    }
+
+    /// Measures a row. Each side is handed how often to do its work.
+    pub fn row(&mut self, name: &str, peer: &str, ours: impl FnMut(u64), theirs: impl FnMut(u64)) {
+        self.row_of(name, peer, Side { run: ours, each: 1 }, Side { run: theirs, each: 1 });
+    }
+
+    /// Measures a row where one turn of a side does its work several times over.
+    pub fn row_of(
+        &mut self,
+        name: &str,
+        peer: &str,
+        mut ours: Side<impl FnMut(u64)>,
+        mut theirs: Side<impl FnMut(u64)>,
+    ) {
+        if !self.wants(name) {
+            return;
+        }
+        let (our_turns, their_turns) = (ours.calibrate(self.plan), theirs.calibrate(self.plan));
+        let mut rounds: Vec<(f64, f64)> = (0..self.plan.rounds)
+            .map(|round| {
+                // Who goes first changes, so that neither always runs in the other's wake.
+                if round % 2 == 0 {
+                    let a = ours.time(our_turns);
+                    (a, theirs.time(their_turns))
+                } else {
+                    let b = theirs.time(their_turns);
+                    (ours.time(our_turns), b)
+                }
+            })
+            .collect();
+        let mut ratios: Vec<f64> = rounds.iter().map(|(a, b)| a / b).collect();
+        ratios.sort_by(f64::total_cmp);
+        rounds.sort_by(|x, y| x.0.total_cmp(&y.0));
+        let ours_ns = rounds[rounds.len() / 2].0;
+        rounds.sort_by(|x, y| x.1.total_cmp(&y.1));
+        let row = Row {
+            name: name.into(),
+            peer: peer.into(),
+            ours_ns,
+            peer_ns: rounds[rounds.len() / 2].1,
+            ratio: ratios[ratios.len() / 2],
+            ratio_ci95_hi: ratios[upper_rank(ratios.len())],
+            rounds: ratios.len(),
+            commit: self.commit.clone(),
+        };
+        eprintln!("{}", crate::report::line(&row));
+        self.rows.push(row);
+    }
+
+    /// What was measured.
+    pub fn into_rows(self) -> Vec<Row> {
+        self.rows
+    }
+}
+
+/// One side of a row.
+#[derive(Debug)]
+pub struct Side<F> {
+    /// Does the work so many turns.
+    pub run: F,
+    /// How often one turn does it.
+    pub each: u64,
+}
+
+impl<F: FnMut(u64)> Side<F> {
+    /// Nanoseconds for doing the work once.
+    fn time(&mut self, turns: u64) -> f64 {
+        let start = Instant::now();
+        (self.run)(turns);
+        start.elapsed().as_nanos() as f64 / (turns * self.each) as f64
+    }
+
+    /// How many turns fill a slice.
+    fn calibrate(&mut self, plan: Plan) -> u64 {
+        let mut turns = 1;
+        loop {
+            let start = Instant::now();
+            (self.run)(turns);
+            let took = start.elapsed();
+            if took * 4 >= plan.slice {
+                let scale = plan.slice.as_secs_f64() / took.as_secs_f64().max(1e-9);
+                return ((turns as f64 * scale) as u64).max(1);
+            }
+            turns *= 2;
+        }
+    }
+}
+
+/// The order statistic that is the upper end of the median's 95 % interval.
+fn upper_rank(n: usize) -> usize {
+    let n = n as f64;
+    ((n / 2.0 + 1.96 * n.sqrt() / 2.0).ceil() as usize).min(n as usize - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twice_the_work_is_about_twice_the_time() {
+        let plan = Plan { rounds: 15, slice: Duration::from_micros(300) };
+        let mut rows = Rows::new(plan, None, String::new());
+        let spin = |n: u64| {
+            for i in 0..n * 100 {
+                std::hint::black_box(i);
+            }
+        };
+        rows.row("twice", "once", |n| spin(2 * n), spin);
+        let row = &rows.into_rows()[0];
+        assert!(row.ratio > 1.2 && row.ratio_ci95_hi >= row.ratio, "{row:?}");
+    }
+
+    #[test]
+    fn rows_that_were_not_asked_for_are_not_run() {
+        let mut rows = Rows::new(Plan::QUICK, Some("stream".into()), String::new());
+        rows.row("ring/unary", "dyn", |_| panic!("run"), |_| panic!("run"));
+        assert!(rows.into_rows().is_empty());
+    }
+
+    #[test]
+    fn the_upper_rank_is_within_the_rounds() {
+        assert_eq!((upper_rank(1), upper_rank(31), upper_rank(101)), (0, 21, 61));
+    }
+}

@@ -1,0 +1,57 @@
+//! The work that is timed, and the floor under it.
+
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+/// Reads every byte of a reply, as a caller would.
+#[inline]
+pub fn checksum(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let sum = words.iter().fold(0u64, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)));
+    rest.iter().fold(sum, |sum, byte| sum.wrapping_add(u64::from(*byte)))
+}
+
+/// Does `work` so many times, and keeps what comes of it.
+#[inline]
+pub fn count_to(turns: u64, mut work: impl FnMut() -> u64) {
+    let mut sum = 0u64;
+    for _ in 0..turns {
+        sum = sum.wrapping_add(work());
+    }
+    black_box(sum);
+}
+
+/// Runs a future that is ready without waiting, or polls it until it is.
+#[inline]
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        std::hint::spin_loop();
+    }
+}
+
+/// The least that a call over a wall can be: one virtual call that copies the bytes.
+pub trait Floor {
+    /// Copies `payload` to `reply`.
+    fn call(&self, entry: u32, payload: &[u8], reply: &mut Vec<u8>);
+}
+
+/// An implementation that the optimizer cannot see through.
+pub fn floor() -> Box<dyn Floor> {
+    struct Copy;
+    impl Floor for Copy {
+        #[inline(never)]
+        fn call(&self, entry: u32, payload: &[u8], reply: &mut Vec<u8>) {
+            black_box(entry);
+            reply.clear();
+            reply.extend_from_slice(payload);
+        }
+    }
+    black_box(Box::new(Copy))
+}
