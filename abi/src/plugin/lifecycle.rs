@@ -270,10 +270,10 @@ impl<S: Send + Sync + 'static> Plugin<S> {
         let ext = lock(&self.attached).take();
         // SAFETY: context and table are those of this very `init`.
         let host = unsafe { Host::new(ctx, vtable, ext) };
-        let port = Arc::downgrade(host.port());
+        // Before the author's code runs, so that `quiescent` knows of every `Host` there ever is.
+        *lock(&self.port) = Arc::downgrade(host.port());
         let failure = match contain(|| (self.spec.init)(host.clone())) {
             Ok(Ok(state)) => {
-                *lock(&self.port) = port;
                 let cx = Box::into_raw(Box::new(Cx { state, host }));
                 self.cx.store(cx, Ordering::Release);
                 self.phase.store(RUNNING, Ordering::Release);
