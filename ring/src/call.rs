@@ -7,10 +7,12 @@ use crate::held::Held;
 use crate::lane;
 use crate::limits::nanos;
 use crate::link::LinkCell;
+use crate::port::owner_link;
 use crate::sid::Sid;
 use crate::slot::{Left, NEVER, Seen, Slot};
 use crate::sync::Relaxed;
 use crate::{clock, timer};
+use futures_core::FusedFuture;
 use ringbox_abi::Status;
 use std::fmt;
 use std::future::Future;
@@ -20,44 +22,23 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-/// How long a waiter waits, and until when once it does.
-pub(crate) struct Patience {
-    budget: u64,
-    /// 0 until the first wait: a call that is answered at once never reads the clock.
-    due: u64,
+/// The waiter left its waker and goes: arms its deadline, `budget` nanoseconds from when it first
+/// went. A call that is answered at once never reads the clock.
+#[inline]
+pub(crate) fn arm(slot: &'static Slot, budget: u64) -> Result<(), CallError> {
+    let at = match slot.deadline.load(Relaxed) {
+        NEVER if budget == NEVER => return Ok(()),
+        NEVER => clock::after(budget),
+        armed => armed,
+    };
+    timer::arm(slot, at)
 }
 
-impl Patience {
-    pub(crate) fn new(deadline: Duration) -> Self {
-        Self { budget: nanos(deadline), due: 0 }
-    }
-
-    /// The waiter left its waker and goes.
-    #[inline]
-    pub(crate) fn arm(&mut self, slot: &'static Slot) -> Result<(), CallError> {
-        if self.due == 0 {
-            self.due = if self.budget == NEVER { NEVER } else { clock::after(self.budget) };
-        }
-        if self.due == NEVER { Ok(()) } else { timer::arm(slot, self.due) }
-    }
-
-    /// The waiter waits no more.
-    #[inline(always)]
-    pub(crate) fn disarm(&mut self, slot: &Slot) {
-        if self.due != 0 {
-            timer::disarm(slot);
-            self.due = 0;
-        }
-    }
-
-    /// The fault with what only the waiter knows.
-    pub(crate) fn explain(&self, fault: Fault) -> Fault {
-        match fault {
-            Fault::Deadline { .. } => {
-                Fault::Deadline { after: Duration::from_nanos(self.budget) }
-            }
-            other => other,
-        }
+/// The fault with what only the waiter knows.
+pub(crate) fn explain(fault: Fault, budget: u64) -> Fault {
+    match fault {
+        Fault::Deadline { .. } => Fault::Deadline { after: Duration::from_nanos(budget) },
+        other => other,
     }
 }
 
@@ -71,16 +52,15 @@ impl Patience {
 /// Polling it again after it was ready panics.
 #[must_use = "dropping a call cancels it"]
 pub struct Call {
+    // Two words and no more: a future is moved before it is polled.
     slot: Option<&'static Slot>,
     sid: Sid,
-    link: &'static LinkCell,
-    patience: Patience,
 }
 
 impl Call {
     #[inline(always)]
-    pub(crate) fn new(slot: &'static Slot, sid: Sid, link: &'static LinkCell) -> Self {
-        Self { slot: Some(slot), sid, link, patience: Patience::new(link.limits.deadline) }
+    pub(crate) fn new(slot: &'static Slot, sid: Sid) -> Self {
+        Self { slot: Some(slot), sid }
     }
 
     /// The call's name, as its plugin knows it.
@@ -89,9 +69,8 @@ impl Call {
     }
 
     /// Gives the call `deadline` from when it begins to wait, in place of the plugin's default.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.patience = Patience::new(deadline);
-        self
+    pub fn deadline(self, deadline: Duration) -> Timed {
+        Timed { call: self, budget: nanos(deadline) }
     }
 
     /// The answer, if the plugin gave it at once. Else the call is cancelled.
@@ -101,7 +80,7 @@ impl Call {
     #[inline]
     pub fn now(mut self) -> Result<Reply, CallError> {
         match self.slot {
-            Some(slot) if slot.is_answered(self.sid) => self.finish(slot),
+            Some(slot) if slot.is_answered(self.sid) => self.finish(slot, None),
             _ => Err(CallError::NotImmediate),
         }
     }
@@ -111,82 +90,21 @@ impl Call {
     /// # Errors
     /// The call's fault; [`CallError::WouldDeadlock`] on a thread that is inside a plugin, unless
     /// the answer is there already.
-    pub fn wait(mut self) -> Result<Reply, CallError> {
-        let waker = Waker::from(Arc::new(Unpark(thread::current())));
-        let mut context = Context::from_waker(&waker);
-        loop {
-            if let Poll::Ready(result) = Pin::new(&mut self).poll(&mut context) {
-                return result;
-            }
-            if lane::here(lane::Here::is_inside) {
-                return Err(CallError::WouldDeadlock);
-            }
-            thread::park();
-        }
+    pub fn wait(self) -> Result<Reply, CallError> {
+        wait(self)
     }
 
-    /// The call is over: takes its reply or its fault.
     #[inline(always)]
-    fn finish(&mut self, slot: &'static Slot) -> Result<Reply, CallError> {
-        self.slot = None;
-        self.patience.disarm(slot);
-        // SAFETY: callers saw READY or ENDED and this is the waiter, which forgets the slot here.
-        let mut held = unsafe { Held::new(slot, self.sid) };
-        match held.payload_mut().take_fault() {
-            None => {
-                self.link.finish(held.payload().bytes().len(), 0);
-                Ok(Reply(held))
-            }
-            Some(fault) => Err(self.fail(held, fault)),
+    fn poll_for(
+        &mut self,
+        context: &mut Context<'_>,
+        budget: Option<u64>,
+    ) -> Poll<Result<Reply, CallError>> {
+        let slot = self.slot.expect("a call is not polled after it was ready");
+        if slot.is_answered(self.sid) {
+            return Poll::Ready(self.finish(slot, budget));
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn fail(&mut self, held: Held, fault: Fault) -> CallError {
-        drop(held);
-        let fault = self.patience.explain(fault);
-        self.link.finish(0, 0);
-        self.link.count_fault(&fault);
-        if let Fault::Deadline { .. } = fault {
-            self.tell_plugin();
-        }
-        CallError::Fault(fault)
-    }
-
-    /// The plugin refused the call: nothing is owed.
-    #[cold]
-    pub(crate) fn refused(mut self) {
-        let _ = self.leave();
-    }
-
-    #[cold]
-    fn leave(&mut self) -> Option<Left> {
-        let slot = self.slot.take()?;
-        // The deadline first: the slot may be another's as soon as it is left.
-        self.patience.disarm(slot);
-        let left = slot.leave(self.sid);
-        if left != Left::ToAnswerer {
-            // SAFETY: leaving ended the generation and left the slot to this thread.
-            drop(unsafe { Held::new(slot, self.sid) });
-        }
-        self.link.finish(0, 0);
-        Some(left)
-    }
-
-    #[cold]
-    fn cancel(&mut self) {
-        if let Some(left) = self.leave() {
-            self.link.cancelled.fetch_add(1, Relaxed);
-            if left == Left::Unanswered {
-                self.tell_plugin();
-            }
-        }
-    }
-
-    /// Advice: the plugin may stop working on it. One that is being unloaded needs none.
-    fn tell_plugin(&self) {
-        let _ = self.link.visit(|backend| backend.cancel(self.sid));
+        self.poll_cold(slot, context, budget)
     }
 
     #[cold]
@@ -195,10 +113,11 @@ impl Call {
         &mut self,
         slot: &'static Slot,
         context: &mut Context<'_>,
+        budget: Option<u64>,
     ) -> Poll<Result<Reply, CallError>> {
         match slot.poll(self.sid, context.waker()) {
-            Seen::Ready => Poll::Ready(self.finish(slot)),
-            Seen::Pending => match self.patience.arm(slot) {
+            Seen::Ready => Poll::Ready(self.finish(slot, budget)),
+            Seen::Pending => match arm(slot, budget.unwrap_or(link_of(slot).deadline)) {
                 Ok(()) => Poll::Pending,
                 Err(error) => {
                     self.cancel();
@@ -207,19 +126,91 @@ impl Call {
             },
         }
     }
+
+    /// The call is over: takes its reply or its fault.
+    #[inline(always)]
+    fn finish(&mut self, slot: &'static Slot, budget: Option<u64>) -> Result<Reply, CallError> {
+        self.slot = None;
+        timer::disarm(slot);
+        // SAFETY: callers saw READY or ENDED and this is the waiter, which forgets the slot here.
+        let mut held = unsafe { Held::new(slot, self.sid) };
+        if let Some(fault) = held.payload_mut().take_fault() {
+            return Err(self.fail(held, link_of(slot), fault, budget));
+        }
+        link_of(slot).finish(held.payload().bytes().len(), 0);
+        Ok(Reply(held))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fail(
+        &self,
+        held: Held,
+        link: &'static LinkCell,
+        fault: Fault,
+        budget: Option<u64>,
+    ) -> CallError {
+        drop(held);
+        let fault = explain(fault, budget.unwrap_or(link.deadline));
+        link.finish(0, 0);
+        link.count_fault(&fault);
+        if let Fault::Deadline { .. } = fault {
+            link.tell_cancelled(self.sid);
+        }
+        CallError::from(fault)
+    }
+
+    /// The plugin refused the call: nothing is owed.
+    #[cold]
+    pub(crate) fn refused(mut self) {
+        self.leave();
+    }
+
+    #[cold]
+    fn leave(&mut self) -> Option<(Left, &'static LinkCell)> {
+        let slot = self.slot.take()?;
+        // What the slot says of the call goes first: once it is left it may be another's.
+        let link = link_of(slot);
+        timer::disarm(slot);
+        let left = slot.leave(self.sid);
+        if left != Left::ToAnswerer {
+            // SAFETY: leaving ended the generation and left the slot to this thread.
+            drop(unsafe { Held::new(slot, self.sid) });
+        }
+        link.finish(0, 0);
+        Some((left, link))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn cancel(&mut self) {
+        if let Some((left, link)) = self.leave() {
+            link.cancelled.fetch_add(1, Relaxed);
+            if left == Left::Unanswered {
+                link.tell_cancelled(self.sid);
+            }
+        }
+    }
+}
+
+/// The plugin that an open call's slot was given to.
+#[inline(always)]
+pub(crate) fn link_of(slot: &Slot) -> &'static LinkCell {
+    owner_link(slot).expect("a slot is opened for a port")
 }
 
 impl Future for Call {
     type Output = Result<Reply, CallError>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let slot = this.slot.expect("a call is not polled after it was ready");
-        if slot.is_answered(this.sid) {
-            return Poll::Ready(this.finish(slot));
-        }
-        this.poll_cold(slot, context)
+        self.get_mut().poll_for(context, None)
+    }
+}
+
+impl FusedFuture for Call {
+    fn is_terminated(&self) -> bool {
+        self.slot.is_none()
     }
 }
 
@@ -232,9 +223,63 @@ impl Drop for Call {
     }
 }
 
+/// A [`Call`] with a deadline of its own.
+#[derive(Debug)]
+#[must_use = "dropping a call cancels it"]
+pub struct Timed {
+    call: Call,
+    budget: u64,
+}
+
+impl Timed {
+    /// The call's name, as its plugin knows it.
+    pub fn sid(&self) -> Sid {
+        self.call.sid
+    }
+
+    /// Blocks this thread until the answer is there.
+    ///
+    /// # Errors
+    /// As for [`Call::wait`].
+    pub fn wait(self) -> Result<Reply, CallError> {
+        wait(self)
+    }
+}
+
+impl Future for Timed {
+    type Output = Result<Reply, CallError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.call.poll_for(context, Some(this.budget))
+    }
+}
+
+impl FusedFuture for Timed {
+    fn is_terminated(&self) -> bool {
+        self.call.is_terminated()
+    }
+}
+
+fn wait(
+    mut call: impl Future<Output = Result<Reply, CallError>> + Unpin,
+) -> Result<Reply, CallError> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(result) = Pin::new(&mut call).poll(&mut context) {
+            return result;
+        }
+        if lane::here().is_inside() {
+            return Err(CallError::WouldDeadlock);
+        }
+        thread::park();
+    }
+}
+
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Call({:?} to {})", self.sid, self.link.name)
+        write!(f, "Call({:?})", self.sid)
     }
 }
 

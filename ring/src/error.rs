@@ -62,7 +62,22 @@ impl Fault {
     }
 }
 
+/// Which part of a request does not fit the ABI.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("its {part} is {len} long, over the limit of {limit}")]
+pub struct BadRequest {
+    /// Which part.
+    pub part: &'static str,
+    /// Its length.
+    pub len: usize,
+    /// The most there can be.
+    pub limit: usize,
+}
+
 /// Why a call has no reply.
+///
+/// It is two words long, since every call returns it or its reply: what a rare error has to say
+/// is boxed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -74,7 +89,7 @@ pub enum CallError {
     },
     /// The plugin took the call, and the call ended without its answer.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Fault(Box<Fault>),
     /// The plugin is unloaded, or is being unloaded.
     #[error("the plugin is unloaded: load it again")]
     Unloaded,
@@ -82,21 +97,11 @@ pub enum CallError {
     #[error("the plugin has no such entry: resolve the name with this plugin's own link")]
     NoSuchEntry,
     /// The request cannot be expressed in the ABI.
-    #[error("the request does not fit the ABI: {what} of {len} is over {limit}")]
-    BadRequest {
-        /// Which part.
-        what: &'static str,
-        /// Its length.
-        len: usize,
-        /// The most there can be.
-        limit: usize,
-    },
+    #[error("the request does not fit the ABI: {0}")]
+    BadRequest(Box<BadRequest>),
     /// Too many calls are open in this process (see [`MAX_OPEN`](crate::MAX_OPEN)).
-    #[error("{limit} calls are open, which is the most: wait for some to end")]
-    TooManyOpen {
-        /// The limit that was met.
-        limit: usize,
-    },
+    #[error("{} calls are open, which is the most: wait for some to end", crate::MAX_OPEN)]
+    TooManyOpen,
     /// Only an answer inside dispatch was asked for, and the plugin did not give one.
     #[error("the plugin did not answer at once: call it with the form that waits")]
     NotImmediate,
@@ -117,17 +122,33 @@ pub enum CallError {
     NoTimer,
 }
 
+const _: () = assert!(size_of::<CallError>() == 16);
+
+impl From<Fault> for CallError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
+}
+
 impl CallError {
+    /// The fault that ended the call, if one did.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Fault(fault) => Some(fault),
+            _ => None,
+        }
+    }
+
     /// Whether the call ran out of time.
     pub fn is_deadline(&self) -> bool {
-        matches!(self, Self::Fault(Fault::Deadline { .. }))
+        matches!(self.fault(), Some(Fault::Deadline { .. }))
     }
 
     /// Whether calling again may go better, provided that the request may be repeated.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Fault(fault) => fault.is_retryable(),
-            Self::TooManyOpen { .. } | Self::Backpressure => true,
+            Self::TooManyOpen | Self::Backpressure => true,
             _ => false,
         }
     }
@@ -142,21 +163,21 @@ pub enum Refusal {
     Status(Status),
     /// The backend says no, and this is what the caller sees.
     #[error(transparent)]
-    Because(Box<CallError>),
+    Because(CallError),
 }
 
 impl From<Refusal> for CallError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Status(status) => Self::Refused { status },
-            Refusal::Because(error) => *error,
+            Refusal::Because(error) => error,
         }
     }
 }
 
 impl From<CallError> for Refusal {
     fn from(error: CallError) -> Self {
-        Self::Because(Box::new(error))
+        Self::Because(error)
     }
 }
 

@@ -4,21 +4,22 @@
 //! answer can always look, and a thread that ends hands its lane on to the next new one.
 //!
 //! A free slot is on its lane's own list (LIFO, touched by the lane's thread alone), or, when
-//! another thread freed it, on the lane's `home` stack, which is only ever pushed to and taken
-//! whole: so there is no ABA.
+//! another thread freed it, at the lane's [`Home`].
 
 #![expect(unsafe_code, reason = "slots, lanes and tallies are leaked and linked by raw pointers")]
 
 use crate::error::CallError;
+use crate::home::Home;
 use crate::queue::Queue;
 use crate::sid::{INDEX_BITS, MAX_OPEN, NOTIFY, Sid};
 use crate::slot::{Next, Slot};
-use crate::sync::{Acquire, AtomicPtr, AtomicU64, Relaxed, Release, SeqCst};
+use crate::sync::{Acquire, Relaxed, Release, SeqCst};
 use crate::tally::Tally;
 use std::cell::{Cell, RefCell};
 use std::ptr::null_mut;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
+// The statics are std's under loom too: its atomics cannot be made at compile time.
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize};
 use std::task::Waker;
 
 const CHUNK: usize = 64;
@@ -36,7 +37,7 @@ const KEEP_QUEUES: usize = 16;
 /// Slots that were made together, and the earliest deadline that may be armed among them.
 #[repr(C)]
 pub(crate) struct Chunk {
-    pub(crate) earliest: AtomicU64,
+    pub(crate) earliest: crate::sync::AtomicU64,
     pub(crate) slots: [Slot; CHUNK],
 }
 
@@ -80,7 +81,7 @@ fn grow(lane: &'static Lane) -> Option<&'static Slot> {
         .ok()?;
     let first = number * CHUNK;
     let chunk: &'static Chunk = Box::leak(Box::new(Chunk {
-        earliest: AtomicU64::new(crate::slot::NEVER),
+        earliest: crate::sync::AtomicU64::new(crate::slot::NEVER),
         slots: std::array::from_fn(|i| Slot::new((first + i) as u32)),
     }));
     for (i, slot) in chunk.slots.iter().enumerate() {
@@ -101,9 +102,8 @@ type Block = [Tally; BLOCK];
 
 #[repr(C, align(128))]
 pub(crate) struct Lane {
-    /// Slots that other threads freed, and about how many. What other threads write.
-    home: AtomicPtr<Slot>,
-    home_len: AtomicU64,
+    /// What other threads write.
+    home: Home,
     _apart: [u64; 14],
     free: Cell<*mut Slot>,
     free_len: Cell<u32>,
@@ -142,11 +142,9 @@ struct AtExit;
 
 impl Drop for AtExit {
     fn drop(&mut self) {
-        HERE.with(|here| {
-            if let Some(lane) = here.lane.take() {
-                idle().push(lane);
-            }
-        });
+        if let Some(lane) = here().lane.take() {
+            idle().push(lane);
+        }
     }
 }
 
@@ -154,9 +152,14 @@ fn idle() -> std::sync::MutexGuard<'static, Vec<&'static Lane>> {
     IDLE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// This thread's.
 #[inline(always)]
-pub(crate) fn here<R>(f: impl FnOnce(&Here) -> R) -> R {
-    HERE.with(f)
+pub(crate) fn here() -> &'static Here {
+    // A closure around all that is done with it would not be inlined.
+    let here = HERE.with(std::ptr::from_ref);
+    // SAFETY: a thread-local without a destructor lives until its thread's last instruction, and
+    // the reference cannot leave the thread: `Here` is not `Sync`.
+    unsafe { &*here }
 }
 
 impl Here {
@@ -185,6 +188,12 @@ impl Here {
         Ok(lane)
     }
 
+    /// The slot of `sid`, if that is the call whose dispatch this thread is inside of.
+    #[inline(always)]
+    pub(crate) fn slot_of(&self, sid: Sid) -> Option<&'static Slot> {
+        if self.sid.get() == sid.as_raw() { self.slot.get() } else { None }
+    }
+
     /// Whether this thread is inside a plugin's dispatch.
     #[inline(always)]
     pub(crate) fn is_inside(&self) -> bool {
@@ -205,8 +214,7 @@ impl Lane {
     fn add() -> &'static Self {
         let number = LANE_COUNT.fetch_add(1, SeqCst);
         let lane: &'static Self = Box::leak(Box::new(Self {
-            home: AtomicPtr::new(null_mut()),
-            home_len: AtomicU64::new(0),
+            home: Home::new(),
             _apart: [0; 14],
             free: Cell::new(null_mut()),
             free_len: Cell::new(0),
@@ -259,7 +267,7 @@ impl Lane {
     fn pop_cold(&'static self) -> Result<&'static Slot, CallError> {
         self.free_len.set(0);
         let first = self.welcome_home(self).or_else(|| grow(self)).or_else(|| self.steal());
-        let slot = first.ok_or(CallError::TooManyOpen { limit: MAX_OPEN })?;
+        let slot = first.ok_or(CallError::TooManyOpen)?;
         self.free.set(slot.next.load(Relaxed));
         self.free_len.set(self.free_len.get().saturating_sub(1));
         Ok(slot)
@@ -267,9 +275,7 @@ impl Lane {
 
     /// Takes what others freed for `from`, and makes it this lane's.
     fn welcome_home(&'static self, from: &'static Lane) -> Option<&'static Slot> {
-        let first = from.home.swap(null_mut(), Acquire);
-        from.home_len.store(0, Relaxed);
-        self.adopt(first)
+        self.adopt(from.home.take())
     }
 
     fn adopt(&'static self, first: *mut Slot) -> Option<&'static Slot> {
@@ -312,17 +318,10 @@ impl Lane {
     #[cold]
     #[inline(never)]
     fn push_home(&self, slot: &'static Slot) {
-        if self.home_len.fetch_add(1, Relaxed) >= u64::from(KEEP_BUFFERS) {
+        if self.home.announce() >= u64::from(KEEP_BUFFERS) {
             shed(slot);
         }
-        let mut first = self.home.load(Relaxed);
-        loop {
-            slot.next.store(first, Relaxed);
-            match self.home.compare_exchange_weak(first, as_ptr(slot), Release, Relaxed) {
-                Ok(_) => return,
-                Err(newer) => first = newer,
-            }
-        }
+        self.home.push(slot);
     }
 
     /// A queue for a stream of so many frames, an old one if there is one that fits.
@@ -405,13 +404,13 @@ pub(crate) unsafe fn release(slot: &'static Slot, sid: Sid) {
         return;
     }
     let owner = slot.lane.load(Relaxed);
-    HERE.with(|here| match here.lane.get() {
+    match here().lane.get() {
         Some(lane) if lane.as_owner() == owner => lane.push(slot),
         _ => {
             // SAFETY: a slot is given its lane, a leaked one, before it is first listed.
             unsafe { &*owner.cast::<Lane>() }.push_home(slot);
         }
-    });
+    }
 }
 
 /// As [`release`], for a slot that served a stream.
@@ -419,13 +418,11 @@ pub(crate) unsafe fn release(slot: &'static Slot, sid: Sid) {
 /// # Safety
 /// As for [`release`].
 pub(crate) unsafe fn release_stream(slot: &'static Slot, sid: Sid) {
-    // A sender that found the queue full and the reader gone leaves a waker behind.
-    drop(slot.take_waker());
     // SAFETY: the caller holds the slot.
     let queue = unsafe { slot.take_queue() };
     if let Some(mut queue) = queue {
         queue.trim();
-        if let Some(lane) = HERE.with(Here::lane_if_any) {
+        if let Some(lane) = here().lane_if_any() {
             lane.keep_queue(queue);
         }
     }

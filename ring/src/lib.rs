@@ -21,7 +21,7 @@
 //! | `slot`, `held` | where a waiter and an answer meet |
 //! | `queue` | a stream's frames, bounded |
 //! | `payload` | an answer's bytes, and buffers that are used again |
-//! | `lane` | what one thread owns: free slots, counts |
+//! | `lane`, `home` | what one thread owns: free slots, counts |
 //! | `tally` | counts without shared writes, and the gate that knows when a plugin is idle |
 //! | `fence` | a fence that costs its frequent side nothing |
 //! | `timer`, `clock` | deadlines |
@@ -40,10 +40,13 @@ mod clock;
 mod error;
 mod fence;
 mod held;
+mod home;
 mod lane;
 mod limits;
 mod link;
 mod metrics;
+#[cfg(all(test, loom))]
+mod models;
 mod payload;
 mod port;
 mod queue;
@@ -58,8 +61,8 @@ mod timer;
 mod wake;
 
 pub use backend::PluginBackend;
-pub use call::{Call, Reply};
-pub use error::{CallError, Fault, LinkError, Refusal, StateError, UnloadError};
+pub use call::{Call, Reply, Timed};
+pub use error::{BadRequest, CallError, Fault, LinkError, Refusal, StateError, UnloadError};
 pub use limits::Limits;
 pub use link::{Attached, Link, Opening};
 pub use metrics::{FaultMetrics, Metrics};

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::error::{CallError, Fault, LinkError, UnloadError};
 use crate::fence;
 use crate::lane::{self, Here, Lane, MAX_LINKS};
-use crate::limits::Limits;
+use crate::limits::{Limits, nanos};
 use crate::metrics::{FaultCounts, Metrics};
 use crate::port::{self, Port};
 use crate::request::{EntryId, Invocation};
@@ -30,6 +30,8 @@ pub(crate) struct LinkCell {
     port: OnceLock<Port>,
     backend: UnsafeCell<Option<Box<dyn PluginBackend>>>,
     pub(crate) limits: Limits,
+    /// The limits' deadline in the clock's unit.
+    pub(crate) deadline: u64,
     pub(crate) name: Box<str>,
     /// What the tallies stood at when this plugin was given its number.
     base: Totals,
@@ -119,6 +121,7 @@ impl Opening {
             port: OnceLock::new(),
             backend: UnsafeCell::new(None),
             limits,
+            deadline: nanos(limits.deadline),
             name: name.into(),
             base: Totals::of(number),
             last: OnceLock::new(),
@@ -126,7 +129,7 @@ impl Opening {
             finished_elsewhere: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             refused: AtomicU64::new(0),
-            dropped: [const { AtomicU64::new(0) }; 4],
+            dropped: std::array::from_fn(|_| AtomicU64::new(0)),
             faults: FaultCounts::new(),
         }));
         cell.port.get_or_init(|| Port::new(cell));
@@ -219,16 +222,15 @@ impl Link {
     ///
     /// # Errors
     /// The plugin refused the call, or is unloaded.
-    #[inline]
+    #[inline(always)]
     pub fn notify(self, call: &Invocation<'_>) -> Result<(), CallError> {
-        lane::here(|here| {
-            let lane = here.lane()?;
-            let tally = self.0.enter(lane, call)?;
-            let sid = lane.notify_sid();
-            let result = self.0.dispatch(here, lane, tally, sid, None, call);
-            add(&tally.notified, 1);
-            result
-        })
+        let here = lane::here();
+        let lane = here.lane()?;
+        let tally = self.0.enter(lane, call)?;
+        let sid = lane.notify_sid();
+        let result = self.0.dispatch(here, lane, tally, sid, None, call);
+        add(&tally.notified, 1);
+        result
     }
 
     /// Calls, and waits for one answer by awaiting what this returns. The plugin has the call when
@@ -236,22 +238,21 @@ impl Link {
     ///
     /// # Errors
     /// The plugin refused the call or is unloaded, or too many calls are open.
-    #[inline]
+    #[inline(always)]
     pub fn call(self, call: &Invocation<'_>) -> Result<Call, CallError> {
-        lane::here(|here| {
-            let lane = here.lane()?;
-            let tally = self.0.enter(lane, call)?;
-            let slot = self.0.pop(lane, tally)?;
-            let sid = slot.open(self.0.port().owner());
-            let waiting = Call::new(slot, sid, self.0);
-            match self.0.dispatch(here, lane, tally, sid, Some(slot), call) {
-                Ok(()) => Ok(waiting),
-                Err(error) => {
-                    waiting.refused();
-                    Err(error)
-                }
+        let here = lane::here();
+        let lane = here.lane()?;
+        let tally = self.0.enter(lane, call)?;
+        let slot = self.0.pop(lane, tally)?;
+        let sid = slot.open(self.0.port().owner());
+        let waiting = Call::new(slot, sid);
+        match self.0.dispatch(here, lane, tally, sid, Some(slot), call) {
+            Ok(()) => Ok(waiting),
+            Err(error) => {
+                waiting.refused();
+                Err(error)
             }
-        })
+        }
     }
 
     /// Calls, and reads the plugin's frames from what this returns.
@@ -260,22 +261,21 @@ impl Link {
     /// The plugin refused the call or is unloaded, or too many calls are open.
     #[inline]
     pub fn stream(self, call: &Invocation<'_>) -> Result<Stream, CallError> {
-        lane::here(|here| {
-            let lane = here.lane()?;
-            let tally = self.0.enter(lane, call)?;
-            let slot = self.0.pop(lane, tally)?;
-            let mut queue = lane.queue(self.0.limits.stream_frames);
-            queue.reset(self.0.limits.stream_bytes);
-            let sid = slot.open_stream(self.0.port().owner(), queue);
-            let reading = Stream::new(slot, sid, self.0);
-            match self.0.dispatch(here, lane, tally, sid, Some(slot), call) {
-                Ok(()) => Ok(reading),
-                Err(error) => {
-                    reading.refused();
-                    Err(error)
-                }
+        let here = lane::here();
+        let lane = here.lane()?;
+        let tally = self.0.enter(lane, call)?;
+        let slot = self.0.pop(lane, tally)?;
+        let mut queue = lane.queue(self.0.limits.stream_frames);
+        queue.reset(self.0.limits.stream_bytes);
+        let sid = slot.open_stream(self.0.port().owner(), queue);
+        let reading = Stream::new(slot, sid, self.0);
+        match self.0.dispatch(here, lane, tally, sid, Some(slot), call) {
+            Ok(()) => Ok(reading),
+            Err(error) => {
+                reading.refused();
+                Err(error)
             }
-        })
+        }
     }
 
     /// What the plugin did so far.
@@ -317,7 +317,7 @@ impl Link {
     /// this one: then it is closed, its calls have ended, and unloading can be tried again.
     pub fn unload(self, grace: Duration) -> Result<(), UnloadError> {
         self.0.close();
-        if lane::here(Here::is_inside) {
+        if lane::here().is_inside() {
             self.0.end_calls();
             return Err(UnloadError::WouldDeadlock);
         }
@@ -474,27 +474,33 @@ impl LinkCell {
 
     /// Goes into the backend for something that isn't a call.
     pub(crate) fn visit<R>(&self, f: impl FnOnce(&dyn PluginBackend) -> R) -> Result<R, CallError> {
-        lane::here(|here| {
-            let lane = here.lane()?;
-            let tally = lane.tally(self.number);
-            if !tally::enter(&tally.visits, &self.closed) {
-                return Err(CallError::Unloaded);
-            }
-            let inside = Inside::new(here, lane, tally, Sid::VISIT, None);
-            // SAFETY: the thread was let in just now; `inside` counts it out below.
-            let result = f(unsafe { self.backend() });
-            drop(inside);
-            Ok(result)
-        })
+        let here = lane::here();
+        let lane = here.lane()?;
+        let tally = lane.tally(self.number);
+        if !tally::enter(&tally.visits, &self.closed) {
+            return Err(CallError::Unloaded);
+        }
+        let inside = Inside::new(here, lane, tally, Sid::VISIT, None);
+        // SAFETY: the thread was let in just now; `inside` counts it out below.
+        let result = f(unsafe { self.backend() });
+        drop(inside);
+        Ok(result)
+    }
+
+    /// Advice to the plugin: it may stop working on `sid`. One that is being unloaded needs none.
+    #[cold]
+    pub(crate) fn tell_cancelled(&self, sid: Sid) {
+        let _ = self.visit(|backend| backend.cancel(sid));
     }
 
     /// Counts a call as over for its caller.
     #[inline(always)]
     pub(crate) fn finish(&self, bytes: usize, frames: u64) {
-        lane::here(|here| match here.lane_if_any() {
+        let here = lane::here();
+        match here.lane_if_any() {
             Some(lane) => self.finish_in(lane, bytes, frames),
             None => self.finish_without_lane(here, bytes, frames),
-        });
+        }
     }
 
     #[inline(always)]

@@ -81,16 +81,20 @@ impl Payload {
     #[inline(always)]
     pub(crate) fn fill(&mut self, answer: Answer<'_>) {
         match answer {
-            Answer::Copied(status, bytes) => {
-                if bytes.len() > self.bytes.capacity() && !self.grow(bytes.len()) {
-                    return;
-                }
-                self.status = status;
-                self.bytes.clear();
-                self.bytes.extend_from_slice(bytes);
-            }
+            Answer::Copied(status, bytes) => self.copy(status, bytes),
             other => self.fill_whole(other),
         }
+    }
+
+    /// [`fill`](Self::fill) for bytes to copy.
+    #[inline(always)]
+    pub(crate) fn copy(&mut self, status: RawStatus, bytes: &[u8]) {
+        if bytes.len() > self.bytes.capacity() && !self.grow(bytes.len()) {
+            return;
+        }
+        self.status = status;
+        self.bytes.clear();
+        self.bytes.extend_from_slice(bytes);
     }
 
     #[cold]

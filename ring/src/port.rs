@@ -61,6 +61,15 @@ impl Port {
     /// [`Fault::Overflow`].
     #[inline(always)]
     pub fn answer(self, sid: Sid, status: RawStatus, bytes: &[u8]) -> Delivery {
+        // Most answers come while their own dispatch is on the stack: then the slot is at hand.
+        // What isn't as plain as can be goes the general way, which also says why.
+        if let Some(slot) = lane::here().slot_of(sid)
+            && bytes.len() <= self.0.link.limits.answer_bytes
+            && status != RawStatus::STREAM_END
+            && slot.copy_inside(sid, self.owner(), status, bytes)
+        {
+            return Delivery::Taken;
+        }
         self.deliver(sid, Answer::Copied(status, bytes), WhenFull::End)
     }
 
@@ -90,13 +99,9 @@ impl Port {
         self.deliver(sid, Answer::Fault(fault), WhenFull::End)
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn deliver(self, sid: Sid, answer: Answer<'_>, when_full: WhenFull) -> Delivery {
-        // Most answers come while their own dispatch is on the stack: then the slot is at hand.
-        let inside = lane::here(|here| {
-            if here.sid.get() == sid.as_raw() { here.slot.get() } else { None }
-        });
-        let Some(slot) = inside else {
+        let Some(slot) = lane::here().slot_of(sid) else {
             return self.deliver_elsewhere(sid, answer, when_full);
         };
         if slot.word.load(Relaxed) & STREAM != 0 {
@@ -307,9 +312,30 @@ pub(crate) fn owner_link(slot: &Slot) -> Option<&'static LinkCell> {
 pub(crate) fn end_open(mine: impl Fn(&Slot) -> bool + Copy, fault: &Fault) -> usize {
     let mut ended = 0;
     for slot in lane::chunks().flat_map(|chunk| &chunk.slots) {
+        match end_slot(slot, mine, fault) {
+            Some((_, Outcome::Delivered(waker))) => {
+                ended += 1;
+                if let Some(waker) = waker {
+                    wake::wake(waker);
+                }
+            }
+            Some((sid, Outcome::Orphaned)) => release_held(slot, sid),
+            Some((_, Outcome::Dropped(_))) | None => {}
+        }
+    }
+    ended
+}
+
+/// Ends the call that is open in the slot, if there is one and it is `mine`.
+pub(crate) fn end_slot(
+    slot: &Slot,
+    mine: impl Fn(&Slot) -> bool + Copy,
+    fault: &Fault,
+) -> Option<(Sid, Outcome)> {
+    loop {
         let word = settled_word(slot);
         if !crate::slot::is_open(word) || !mine(slot) {
-            continue;
+            return None;
         }
         let sid = Sid::from_raw((word & GENERATION_MASK) | u64::from(slot.index));
         let outcome = if word & STREAM != 0 {
@@ -317,18 +343,11 @@ pub(crate) fn end_open(mine: impl Fn(&Slot) -> bool + Copy, fault: &Fault) -> us
         } else {
             slot.end(sid, mine, fault.clone())
         };
-        match outcome {
-            Outcome::Delivered(waker) => {
-                ended += 1;
-                if let Some(waker) = waker {
-                    wake::wake(waker);
-                }
-            }
-            Outcome::Orphaned => release_held(slot, sid),
-            Outcome::Dropped(_) => {}
+        // Another thread was faster. That may only have handed the call over, so look again.
+        if !matches!(outcome, Outcome::Dropped(_)) {
+            return Some((sid, outcome));
         }
     }
-    ended
 }
 
 /// The slot's word, once no thread is in the middle of handing it over or answering.

@@ -263,11 +263,15 @@ impl Slot {
         }
     }
 
-    /// The same, if the reader waits and has not been woken. None: it has something to look at.
+    /// The same, if the reader waits, has not been woken, and was to be by `due`. None: it has
+    /// something to look at, or waits anew.
     #[cold]
-    pub(crate) fn end_waiting_stream(&self, sid: Sid, fault: Fault) -> Option<Outcome> {
+    pub(crate) fn end_waiting_stream(&self, sid: Sid, due: u64, fault: Fault) -> Option<Outcome> {
         match self.lock(sid, |_| true) {
-            Ok(now) if now & WAITED != 0 => Some(self.end_locked(sid, now, fault)),
+            // The reader took the last wait's deadline back before it set WAITED for this one.
+            Ok(now) if now & WAITED != 0 && self.deadline.load(Relaxed) <= due => {
+                Some(self.end_locked(sid, now, fault))
+            }
             Ok(now) => match self.unlock(now, now, None, false) {
                 Unlock::Clear(_) => None,
                 Unlock::ReaderGone => Some(Outcome::Orphaned),
@@ -370,11 +374,13 @@ impl Slot {
         }
     }
 
-    /// The queue, taken out of a slot that is about to be released.
+    /// The queue, taken out of a slot that is about to be released. The waker goes too, which a
+    /// sender left that found the queue full and the reader gone.
     ///
     /// # Safety
     /// The caller holds the slot: the reader has left and no sender has the lock.
     pub(crate) unsafe fn take_queue(&self) -> Option<Box<Queue>> {
+        drop(self.take_waker());
         // SAFETY: the caller has exclusive access, as required above.
         self.queue.with_mut(|cell| unsafe { (*cell).take() })
     }

@@ -30,6 +30,7 @@ use crate::state::SidState;
 use crate::sync::{
     AcqRel, Acquire, AtomicPtr, AtomicU32, AtomicU64, Relaxed, Release, UnsafeCell, backoff,
 };
+use ringbox_abi::RawStatus;
 use std::sync::Mutex;
 use std::task::Waker;
 
@@ -194,6 +195,27 @@ impl Slot {
             }
             Err(now) => Outcome::Dropped(why_over(sid, now)),
         }
+    }
+
+    /// [`answer_inside`](Self::answer_inside) for bytes to copy. False: nothing happened.
+    #[inline(always)]
+    pub(crate) fn copy_inside(
+        &self,
+        sid: Sid,
+        owner: *mut (),
+        status: RawStatus,
+        bytes: &[u8],
+    ) -> bool {
+        let open = word(sid, OPEN);
+        if self.owner.load(Relaxed) != owner
+            || self.word.load(Relaxed) != open
+            || self.word.compare_exchange(open, word(sid, READY), Acquire, Relaxed).is_err()
+        {
+            return false;
+        }
+        // SAFETY: as in `fill`: the word is READY, and no waiter exists yet.
+        self.payload.with_mut(|payload| unsafe { &mut *payload }.copy(status, bytes));
+        true
     }
 
     /// The answer, from any thread at any time.

@@ -2,14 +2,16 @@
 
 #![expect(unsafe_code, reason = "the reader's right to its frames comes from the slot's word")]
 
-use crate::call::Patience;
+use crate::call::{arm, explain};
 use crate::error::{CallError, Fault};
 use crate::lane;
+use crate::limits::nanos;
 use crate::link::LinkCell;
 use crate::payload::Payload;
 use crate::sid::Sid;
 use crate::slot::{Left, Seen, Slot};
 use crate::sync::{Acquire, Relaxed};
+use crate::timer;
 use ringbox_abi::Status;
 use std::fmt;
 use std::pin::Pin;
@@ -32,7 +34,7 @@ pub struct Stream {
     slot: Option<&'static Slot>,
     sid: Sid,
     link: &'static LinkCell,
-    patience: Patience,
+    budget: u64,
     /// How many frames were given back.
     head: u32,
     /// The slot's word when it was last looked at.
@@ -49,7 +51,7 @@ impl Stream {
             slot: Some(slot),
             sid,
             link,
-            patience: Patience::new(link.limits.deadline),
+            budget: link.deadline,
             head: 0,
             seen: 0,
             ended: false,
@@ -65,7 +67,11 @@ impl Stream {
 
     /// Gives each wait for a frame `deadline`, in place of the plugin's default.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.patience = Patience::new(deadline);
+        if let Some(slot) = self.slot {
+            // Of an earlier poll. Left behind, it would hit the slot's next call.
+            timer::disarm(slot);
+        }
+        self.budget = nanos(deadline);
         self
     }
 
@@ -122,7 +128,7 @@ impl Stream {
         loop {
             self.seen = slot.word.load(Acquire);
             if Slot::has_more(self.seen, self.head) {
-                self.patience.disarm(slot);
+                timer::disarm(slot);
                 return Poll::Ready(Ok(true));
             }
             if Slot::is_over(self.seen) {
@@ -131,7 +137,7 @@ impl Stream {
             match slot.poll_stream(self.sid, self.head, context.waker()) {
                 Seen::Ready => {}
                 Seen::Pending => {
-                    return match self.patience.arm(slot) {
+                    return match arm(slot, self.budget) {
                         Ok(()) => Poll::Pending,
                         Err(error) => {
                             self.cancel();
@@ -150,16 +156,16 @@ impl Stream {
         // SAFETY: the stream is over, so no sender touches the slot, and this is its reader.
         let fault = unsafe { slot.payload_mut() }.take_fault();
         let Some(fault) = fault else {
-            self.patience.disarm(slot);
+            timer::disarm(slot);
             return Ok(false);
         };
-        let fault = self.patience.explain(fault);
-        self.patience.disarm(slot);
+        let fault = explain(fault, self.budget);
+        timer::disarm(slot);
         self.link.count_fault(&fault);
         if let Fault::Deadline { .. } = fault {
-            self.tell_plugin();
+            self.link.tell_cancelled(self.sid);
         }
-        Err(CallError::Fault(fault))
+        Err(CallError::from(fault))
     }
 
     /// The plugin refused the call: nothing is owed.
@@ -170,7 +176,7 @@ impl Stream {
 
     fn leave(&mut self) -> Option<Left> {
         let slot = self.slot.take()?;
-        self.patience.disarm(slot);
+        timer::disarm(slot);
         let left = slot.leave_stream(self.sid);
         match left {
             // SAFETY: the reader has left and so has the last sender: the slot is this thread's.
@@ -185,12 +191,8 @@ impl Stream {
     fn cancel(&mut self) {
         if self.leave() != Some(Left::Over) {
             self.link.cancelled.fetch_add(1, Relaxed);
-            self.tell_plugin();
+            self.link.tell_cancelled(self.sid);
         }
-    }
-
-    fn tell_plugin(&self) {
-        let _ = self.link.visit(|backend| backend.cancel(self.sid));
     }
 }
 

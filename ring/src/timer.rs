@@ -19,12 +19,12 @@ use crate::clock;
 use crate::error::{CallError, Fault};
 use crate::fence;
 use crate::sid::{GENERATION_MASK, INDEX_MASK, Sid};
-use crate::slot::{NEVER, OPEN, OPEN_WAITED, Outcome, STREAM, Slot};
+use crate::slot::{NEVER, OPEN, OPEN_WAITED, Outcome, STREAM, Slot, is_busy};
 use crate::sync::{Acquire, AtomicU64, Relaxed, SeqCst};
 use std::task::Waker;
 use std::time::Duration;
 
-/// How soon a slot is looked at again that was just passing from one call to the next.
+/// How soon a slot is looked at again that was just passing from one call or port to the next.
 const AGAIN: u64 = 1_000_000;
 
 /// What a pass leaves to do once it has looked at everything.
@@ -105,17 +105,21 @@ fn look(slot: &Slot, now: u64, due: &mut Due) -> u64 {
     let fault = Fault::Deadline { after: Duration::ZERO };
     let state = word & INDEX_MASK;
     let outcome = if state & STREAM != 0 {
-        match slot.end_waiting_stream(sid, fault) {
+        match slot.end_waiting_stream(sid, now, fault) {
             Some(outcome) => outcome,
-            // The reader was woken: it takes the deadline back, or arms it again.
-            None => return NEVER,
+            // The reader was woken: it takes the deadline back, or arms it again, or has done so.
+            None => {
+                let at = slot.deadline.load(Acquire);
+                return if at > now { at } else { NEVER };
+            }
         }
     } else if state == OPEN || state == OPEN_WAITED {
         slot.end(sid, |_| true, fault)
-    } else if slot.word.load(Acquire) == word {
-        // An answer is coming in, or is there: its waiter takes the deadline back.
+    } else if !is_busy(word) && slot.word.load(Acquire) == word {
+        // The answer is there: its waiter takes the deadline back.
         return NEVER;
     } else {
+        // An answer is coming in, or the call is being handed over and stays open.
         return now.saturating_add(AGAIN);
     };
     match outcome {
@@ -139,10 +143,17 @@ pub(crate) fn arm(slot: &'static Slot, at: u64) -> Result<(), CallError> {
     if TIMER.arm(slot, &chunk.earliest, at) { thread::tell() } else { Ok(()) }
 }
 
+#[cfg(loom)]
+pub(crate) fn arm(_: &'static Slot, _: u64) -> Result<(), CallError> {
+    unreachable!("the models arm timers of their own")
+}
+
 /// Takes the deadline back. The waiter does so before it lets go of the slot.
 #[inline(always)]
 pub(crate) fn disarm(slot: &Slot) {
-    slot.deadline.store(NEVER, Relaxed);
+    if slot.deadline.load(Relaxed) != NEVER {
+        slot.deadline.store(NEVER, Relaxed);
+    }
 }
 
 #[cfg(not(loom))]

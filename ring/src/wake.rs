@@ -6,15 +6,10 @@ use std::task::Waker;
 
 /// Wakes now, or, on a thread that is inside a dispatch, once it has left it.
 pub(crate) fn wake(waker: Waker) {
-    let waker = lane::here(|here| match here.lane_if_any() {
-        Some(lane) if here.is_inside() => {
-            lane.defer(waker);
-            None
-        }
-        _ => Some(waker),
-    });
-    if let Some(waker) = waker {
-        run(waker);
+    let here = lane::here();
+    match here.lane_if_any() {
+        Some(lane) if here.is_inside() => lane.defer(waker),
+        _ => run(waker),
     }
 }
 
