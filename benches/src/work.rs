@@ -24,7 +24,7 @@ pub fn count_to(turns: u64, mut work: impl FnMut() -> u64) {
 }
 
 /// Runs a future that is ready without waiting, or polls it until it is.
-#[inline]
+#[inline(always)]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
