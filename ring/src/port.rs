@@ -255,6 +255,12 @@ impl Port {
         end_open(|slot| self.owns(slot), fault)
     }
 
+    /// Runs `f` as a visit to the plugin: the plugin is not shut down while it runs. None where
+    /// it is unloaded, or about to be.
+    pub fn visit<R>(self, f: impl FnOnce() -> R) -> Option<R> {
+        self.0.link.visit(|_| f()).ok()
+    }
+
     /// The plugin that this is a port of.
     pub fn plugin_name(self) -> &'static str {
         &self.0.link.name
