@@ -26,6 +26,7 @@
 //! | `fence` | a fence that costs its frequent side nothing |
 //! | `timer`, `clock` | deadlines |
 //! | `link`, `port` | the caller's side and the plugin's |
+//! | `switch` | a link that is replaced while it is in use |
 //! | `call`, `stream`, `wake` | waiting |
 //! | `backend`, `request`, `limits`, `state`, `metrics`, `error` | what the names say |
 
@@ -55,6 +56,7 @@ mod sid;
 mod slot;
 mod state;
 mod stream;
+mod switch;
 mod sync;
 mod tally;
 mod timer;
@@ -72,3 +74,4 @@ pub use request::{EntryId, Header, Invocation, Request, Target};
 pub use ringbox_abi::{RawStatus, Status};
 pub use sid::{MAX_OPEN, Sid};
 pub use stream::{Frame, FrameBuf, Stream};
+pub use switch::Switch;

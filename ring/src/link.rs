@@ -199,7 +199,25 @@ impl Drop for Attached {
 #[derive(Copy, Clone)]
 pub struct Link(&'static LinkCell);
 
+impl PartialEq for Link {
+    /// Whether both are the same load of the same plugin.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for Link {}
+
 impl Link {
+    #[inline(always)]
+    pub(crate) fn from_cell(cell: &'static LinkCell) -> Self {
+        Self(cell)
+    }
+
+    pub(crate) fn as_ptr(self) -> *mut LinkCell {
+        std::ptr::from_ref(self.0).cast_mut()
+    }
+
     /// The name that the plugin was linked under.
     pub fn name(self) -> &'static str {
         &self.0.name
