@@ -1,0 +1,221 @@
+//! The list of all cases, and how it becomes tests.
+
+/// Makes a module of tests, one for each case, that ask a [`Column`](crate::Column).
+///
+/// `suite!(native, MyColumn::new())` gives `native::second_answer_is_dropped` and all the others.
+/// The column is made anew for each.
+#[macro_export]
+macro_rules! suite {
+    ($name:ident, $column:expr) => {
+        mod $name {
+            #[allow(unused_imports, reason = "the column may be named by its whole path")]
+            use super::*;
+
+            #[test]
+            fn what_it_lacks_is_declared() {
+                $crate::check_declared(&$column, env!("CARGO_MANIFEST_DIR"));
+            }
+
+            $crate::__cases! { __tests ($column) }
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __tests {
+    (($column:expr) $($module:ident { $($case:ident [$($need:ident)*];)* })*) => {
+        $($(
+            #[test]
+            fn $case() {
+                $crate::ask($column, &[$($crate::Ability::$need),*], $crate::cases::$module::$case);
+            }
+        )*)*
+    };
+}
+
+/// Every case, with what it needs.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cases {
+    ($then:ident $args:tt) => {
+        $crate::$then! { $args
+            calls {
+                an_answer_inside_dispatch_is_there_at_once [Inside];
+                an_answer_may_come_later [Later];
+                an_answer_may_come_from_another_call [];
+                an_answer_may_come_while_another_thread_waits [];
+                a_blocked_thread_gets_its_answer [Later];
+                now_does_not_wait [];
+                a_notified_plugin_sees_the_call [];
+                an_answer_to_a_notification_is_nobodys [];
+                entries_are_called_by_number [Numbers];
+                an_unknown_entry_is_refused [];
+                an_unknown_number_is_refused [Numbers];
+                a_refusal_reaches_every_kind_of_caller [];
+                an_answer_before_a_refusal_is_dropped [];
+                every_status_reaches_the_caller [];
+                an_unknown_status_keeps_its_number [UnknownStatus];
+                a_stream_end_on_a_call_is_a_fault [];
+                an_unreadable_script_is_refused [];
+            }
+            payloads {
+                payloads_of_every_size_come_back [];
+                answers_of_every_size_come_later [Later];
+                frames_of_every_size_arrive [];
+                a_short_answer_after_a_long_one_is_short [];
+                an_answer_up_to_the_limit_is_taken [];
+                a_large_reply_becomes_a_vec [];
+                kept_replies_keep_their_bytes [];
+            }
+            requests {
+                a_request_without_headers_arrives_whole [];
+                a_request_with_one_header_arrives_whole [];
+                a_request_with_200_headers_arrives_whole [];
+                empty_strings_arrive_empty [];
+                strings_beyond_ascii_arrive_whole [];
+                a_request_with_a_large_body_arrives_whole [];
+                a_request_may_be_a_stream_or_a_notification [];
+            }
+            sids {
+                second_answer_is_dropped [];
+                an_answer_after_the_caller_left_is_dropped [];
+                an_answer_to_an_unknown_sid_is_dropped [];
+                an_answer_to_another_plugins_call_is_dropped [];
+                a_late_answer_never_reaches_the_next_call [];
+                no_sid_comes_twice [];
+                of_racing_answers_one_is_taken [Threads];
+                of_racing_answers_and_cancels_nothing_is_left [Later];
+                many_callers_each_get_their_own_answer [Later];
+            }
+            streams {
+                a_stream_may_be_empty [];
+                a_stream_of_one_frame_has_one [];
+                a_full_queue_takes_its_end [];
+                the_end_may_carry_bytes_and_any_final_status [];
+                ten_thousand_frames_arrive_in_order [Later Backpressure];
+                a_slow_reader_holds_the_plugin_back [Later Backpressure];
+                a_frame_too_many_ends_the_stream_after_what_was_queued [];
+                a_sender_that_asks_is_told_of_a_full_queue [Backpressure];
+                the_queue_is_bounded_in_bytes_too [Backpressure];
+                one_frame_fits_whatever_the_bound [];
+                frames_after_the_end_are_dropped [];
+                a_status_that_is_no_frame_ends_the_stream [];
+                an_unknown_status_ends_the_stream [UnknownStatus];
+                a_frame_over_the_limit_ends_the_stream [];
+                a_dropped_reader_is_told_to_the_plugin [CancelNotice];
+                frames_for_a_dropped_reader_are_dropped [];
+                a_reader_may_leave_with_frames_unread [];
+                a_dropped_wait_for_a_frame_loses_nothing [];
+                a_stream_is_a_futures_stream [];
+                data_comes_back_and_closing_ends [Data Backpressure];
+                data_meets_a_full_queue [Data Backpressure];
+                data_for_a_plugin_that_takes_none_is_refused [Data];
+                data_after_the_end_is_refused [Data];
+                many_streams_at_once_keep_apart [];
+            }
+            endings {
+                a_deadline_ends_a_call [];
+                a_deadline_is_told_to_the_plugin [CancelNotice];
+                the_plugins_deadline_is_the_default [];
+                a_deadline_ends_a_stream_that_nothing_comes_on [];
+                a_stream_within_its_deadline_goes_on [Later Backpressure];
+                frames_before_a_deadline_are_read [];
+                deadlines_end_calls_in_their_order [];
+                a_call_without_a_deadline_waits [Later];
+                an_abandoned_call_ends [];
+                a_dropped_call_is_told_to_the_plugin [CancelNotice];
+                a_dropped_answered_call_is_not_told [CancelNotice];
+                a_call_may_be_dropped_at_every_await [];
+                a_stream_may_be_dropped_at_every_await [];
+            }
+            wakers {
+                the_last_waker_is_woken_once [];
+                a_call_may_move_between_threads [];
+                a_waker_may_call_the_plugin [];
+                a_waker_that_panics_harms_nobody [];
+                a_waker_runs_outside_the_plugin [Hook];
+            }
+            lifecycle {
+                unloading_ends_open_calls [];
+                unloading_keeps_what_was_queued [];
+                grace_lets_calls_end [Later Backpressure];
+                grace_ends_when_nothing_is_open [];
+                grace_that_runs_out_ends_the_rest [];
+                an_unloaded_plugin_takes_nothing [];
+                unloading_twice_is_an_error [];
+                dropping_the_owner_unloads [];
+                dropping_the_owner_ends_a_stream_that_is_read [];
+                a_detached_plugin_stays [];
+                shutdown_runs_once_at_the_end [Hook];
+                two_loads_are_two_plugins [];
+                a_reload_leaves_the_new_one_alone [];
+                an_old_load_cannot_answer_for_the_new_one [];
+                callers_race_an_unload_and_none_hangs [];
+                unloading_from_inside_is_refused [Hook];
+                a_thread_that_stays_inside_is_waited_for [Hook];
+                an_answer_after_the_unload_is_dropped [Hook Threads];
+            }
+            reentry {
+                a_plugin_is_called_from_inside_itself [Hook Reentry];
+                calls_nest [Hook Reentry];
+                waiting_inside_is_refused [Hook];
+                a_call_made_inside_is_awaited_outside [Hook];
+                an_inner_call_may_answer_the_outer [Hook];
+                another_plugin_is_called_from_inside [Hook Inside];
+            }
+            state {
+                state_lives_as_long_as_its_call [State];
+                state_is_seen_between_calls_by_sid [State];
+                state_is_bounded [State];
+                state_of_another_plugin_is_out_of_reach [State];
+                a_streams_state_ends_with_it [State];
+            }
+            panics {
+                a_panic_is_answered_with_its_message [];
+                a_panic_after_a_pause_is_answered [Later];
+                a_panic_ends_a_stream_after_its_frames [];
+                a_panic_after_the_answer_changes_nothing [];
+                a_panic_in_a_notification_harms_nobody [];
+                after_a_panic_the_plugin_serves [];
+                a_panic_keeps_the_plugins_memory [KeepsStateInPanic];
+                a_panic_leaves_other_calls_open [KeepsStateInPanic];
+                a_panic_never_leaves_another_call_hanging [];
+            }
+            counters {
+                counters_add_up_over_a_mixed_run [];
+                bytes_and_frames_are_counted [];
+                each_plugin_counts_its_own [];
+                counts_add_up_over_threads [];
+            }
+        }
+    };
+}
+
+/// Every case by its file, for the test that looks for cases that are missing from the list.
+#[cfg(test)]
+#[macro_export]
+macro_rules! __names {
+    (() $($module:ident { $($case:ident $needs:tt;)* })*) => {
+        [$((
+            include_str!(concat!("cases/", stringify!($module), ".rs")),
+            vec![$(stringify!($case)),*],
+        )),*]
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    /// A case that is written and not listed would never be asked.
+    #[test]
+    fn every_case_that_is_written_is_listed() {
+        for (source, listed) in crate::__cases!(__names()) {
+            let written: Vec<_> = source
+                .lines()
+                .filter_map(|line| line.strip_prefix("pub fn ")?.split_once("(ground: &Ground)"))
+                .map(|(name, _)| name)
+                .collect();
+            assert_eq!(written, listed);
+        }
+    }
+}
