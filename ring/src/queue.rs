@@ -196,7 +196,8 @@ impl Slot {
             self.word.store(next, Release);
             return Unlock::Clear(waker);
         }
-        match self.word.compare_exchange(locked(was), next, AcqRel, Relaxed) {
+        // Acquire where it fails, too: the slot is then freed after all that the reader did.
+        match self.word.compare_exchange(locked(was), next, AcqRel, Acquire) {
             Ok(_) => Unlock::Clear(waker),
             Err(_) => self.reader_gone(was, waker),
         }

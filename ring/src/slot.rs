@@ -15,7 +15,8 @@
 //!
 //! `owner` is written before the word that opens the generation. A word never recurs, so a
 //! compare-and-swap that succeeds proves that an owner read after the word's first load was this
-//! generation's. (Rejected: an extra state that the calling thread alone may leave, which saves
+//! generation's. (Within a generation it does, when a call is handed over: an answer of the old
+//! port's that began before may still be taken after.) (Rejected: an extra state that the calling thread alone may leave, which saves
 //! the one swap of an answer inside dispatch, 2 ns, for an inbox and a second protocol.)
 //!
 //! A stream's word is described in [`crate::queue`].
@@ -386,7 +387,7 @@ impl Slot {
 
     #[inline(always)]
     fn swap_state(&self, from: u64, to: u64) -> bool {
-        self.word.compare_exchange(from, to, AcqRel, Relaxed).is_ok()
+        self.word.compare_exchange(from, to, AcqRel, Acquire).is_ok()
     }
 
     /// The waiter leaves without a reply.
