@@ -9,6 +9,9 @@ use anyhow::Result;
 use crate::checkout::Checkout;
 use crate::cmd::{self, Verdict};
 
+/// What the models have in their names, and the other tests of the library don't.
+pub(crate) const MODELS: &str = "models::";
+
 const PREEMPTIONS: &str = "LOOM_MAX_PREEMPTIONS";
 
 #[derive(clap::Args, Debug)]
@@ -19,9 +22,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(checkout: &Checkout, args: &Args) -> Result<Verdict> {
     let mut command = test(checkout.root(), &checkout.target().join("loom"));
-    if let Some(name) = &args.name {
-        command.args(["--", name]);
-    }
+    command.args(["--", args.name.as_deref().unwrap_or(MODELS)]);
     cmd::run(&mut command)?;
     Ok(Verdict::Good)
 }
@@ -33,7 +34,7 @@ pub(crate) fn test(dir: &Path, target: &Path) -> Command {
     for setting in ["lto=false", "codegen-units=16", "debug-assertions=true"] {
         command.args(["--config", &format!("profile.release.{setting}")]);
     }
-    command.args(["--test", "loom"]);
+    command.arg("--lib");
     configure(&mut command, target);
     if env::var_os(PREEMPTIONS).is_none() {
         command.env(PREEMPTIONS, "3");

@@ -113,6 +113,7 @@ fn readme(work: &Work<'_>, marker: &str) -> Result<Finished> {
 
 fn loom_models(work: &Work<'_>) -> Result<String> {
     let mut command = loom::test(work.checkout.root(), &work.checkout.target().join("loom"));
+    command.args(["--", loom::MODELS]);
     let report = libtest::Report::read(&must_pass(&mut command)?.output);
     ensure!(report.passed > 0, "no model ran");
     Ok(report.to_string())
