@@ -456,7 +456,9 @@ impl Slot {
 pub(crate) fn why_over(sid: Sid, now: u64) -> Reason {
     let current = now & GENERATION_MASK;
     if sid.generation() != current {
-        return if sid.generation() < current { Reason::Late } else { Reason::Unknown };
+        // Generations begin at 1: a sid of generation 0 never was.
+        let was = sid.generation() != 0 && sid.generation() < current;
+        return if was { Reason::Late } else { Reason::Unknown };
     }
     match now & INDEX_MASK {
         FREE => Reason::Unknown,
