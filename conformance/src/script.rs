@@ -309,9 +309,10 @@ steps! {
     /// `Backpressure` while the queue is full), and closing ends the stream with `StreamEnd` and
     /// the bytes `closed`. Without it, data is refused with `Unsupported`.
     15 TakeData take_data {},
-    /// Calls the hook, which is host code, right here. Appends what it returns, as bytes.
+    /// Calls the hook, which is host code, right here, with the output so far and then these
+    /// bytes. Appends what it returns, as bytes.
     16 Hook hook {
-        /// What the hook is given.
+        /// What the hook is given after the output.
         bytes: bytes,
     },
     /// Panics.
@@ -562,7 +563,10 @@ impl Machine {
                 }
             }
             Step::TakeData {} => hands.take_data(self.sid),
-            Step::Hook { bytes } => put_bytes(&mut self.output, &hands.hook(bytes)),
+            Step::Hook { bytes } => {
+                let returned = hands.hook(&[&self.output, bytes].concat());
+                put_bytes(&mut self.output, &returned);
+            }
             Step::Panic { message } => panic!("{message}"),
             Step::Race { threads } => hands.race(self.sid, threads),
         }

@@ -84,6 +84,7 @@ macro_rules! __cases {
                 an_answer_to_another_plugins_call_is_dropped [];
                 a_late_answer_never_reaches_the_next_call [];
                 no_sid_comes_twice [];
+                thousands_of_calls_are_open_at_once [];
                 of_racing_answers_one_is_taken [Threads];
                 of_racing_answers_and_cancels_nothing_is_left [Later];
                 many_callers_each_get_their_own_answer [Later];
@@ -104,6 +105,7 @@ macro_rules! __cases {
                 an_unknown_status_ends_the_stream [UnknownStatus];
                 a_frame_over_the_limit_ends_the_stream [];
                 a_dropped_reader_is_told_to_the_plugin [CancelNotice];
+                a_dropped_reader_stops_a_sender_that_asks [Later Backpressure];
                 frames_for_a_dropped_reader_are_dropped [];
                 a_reader_may_leave_with_frames_unread [];
                 a_dropped_wait_for_a_frame_loses_nothing [];
@@ -113,9 +115,11 @@ macro_rules! __cases {
                 data_for_a_plugin_that_takes_none_is_refused [Data];
                 data_after_the_end_is_refused [Data];
                 many_streams_at_once_keep_apart [];
+                many_readers_each_get_their_own_frames [Later Backpressure];
             }
             endings {
                 a_deadline_ends_a_call [];
+                a_deadline_of_zero_is_for_waiting_only [];
                 a_deadline_is_told_to_the_plugin [CancelNotice];
                 the_plugins_deadline_is_the_default [];
                 a_deadline_ends_a_stream_that_nothing_comes_on [];
@@ -150,6 +154,7 @@ macro_rules! __cases {
                 shutdown_runs_once_at_the_end [Hook];
                 two_loads_are_two_plugins [];
                 a_reload_leaves_the_new_one_alone [];
+                callers_are_switched_over_without_a_gap [];
                 an_old_load_cannot_answer_for_the_new_one [];
                 callers_race_an_unload_and_none_hangs [];
                 unloading_from_inside_is_refused [Hook];
@@ -161,7 +166,8 @@ macro_rules! __cases {
                 calls_nest [Hook Reentry];
                 waiting_inside_is_refused [Hook];
                 a_call_made_inside_is_awaited_outside [Hook];
-                an_inner_call_may_answer_the_outer [Hook];
+                an_inner_call_may_answer_an_open_one [Hook];
+                an_inner_call_may_answer_the_outer [Hook Reentry];
                 another_plugin_is_called_from_inside [Hook Inside];
             }
             state {

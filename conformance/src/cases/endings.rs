@@ -26,6 +26,20 @@ pub fn a_deadline_ends_a_call(ground: &Ground) {
     plugin.expect(Counts { faults: 1, after_end: 1, ..Counts::default() });
 }
 
+/// No time at all is enough for an answer that is there.
+pub fn a_deadline_of_zero_is_for_waiting_only(ground: &Ground) {
+    let plugin = ground.plugin();
+    let call = plugin.call(&Script::new().answer(status::OK, b"there"));
+    if ground.has(crate::Ability::Inside) {
+        assert_eq!(answer(call.deadline(Duration::ZERO)), Ok(Answer::ok(*b"there")));
+    } else {
+        assert_eq!(answer(call), Ok(Answer::ok(*b"there")));
+    }
+    let call = plugin.call(&Script::new().keep()).deadline(Duration::ZERO);
+    assert_eq!(answer(call), Err(deadline(Duration::ZERO)));
+    plugin.expect(Counts { faults: 1, ..Counts::default() });
+}
+
 /// A plugin need not go on working for nobody.
 pub fn a_deadline_is_told_to_the_plugin(ground: &Ground) {
     let plugin = ground.plugin();

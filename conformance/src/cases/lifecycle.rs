@@ -2,10 +2,11 @@
 
 use crate::executor::{block_on, elsewhere, eventually};
 use crate::ground::{Answer, Counts, Ground, Plugin, answer, rest};
-use crate::script::{Script, status};
-use ringbox_ring::{CallError, Fault, Invocation, Link, Status, UnloadError};
-use std::sync::Mutex;
+use crate::script::{Script, pattern, status};
+use ringbox_ring::{CallError, Fault, Invocation, Link, Status, Switch, UnloadError};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const AT_ONCE: Duration = Duration::ZERO;
@@ -43,16 +44,23 @@ pub fn unloading_ends_open_calls(ground: &Ground) {
 pub fn unloading_keeps_what_was_queued(ground: &Ground) {
     let plugin = ground.plugin();
     let call = plugin.call(&Script::new().answer(status::OK, b"before"));
+    let reply = block_on(plugin.call(&Script::new().answer(status::OK, b"held"))).unwrap();
+    let mut read = plugin.stream(&Script::new().keep().frames(2, 9));
+    let frame = block_on(read.recv()).unwrap().unwrap();
     let mut over = plugin.stream(&Script::new().frames(2, 9).answer(status::STREAM_END, b""));
     let mut open = plugin.stream(&Script::new().keep().frames(5, 9));
     assert_eq!(unload(plugin.link, AT_ONCE), Ok(()));
+    assert_eq!((&reply[..], &frame[..]), (&b"held"[..], &pattern(0, 9)[..]), "they stay lent");
+    drop((reply, frame));
+    let (frames, fault) = rest(&mut read);
+    assert_eq!((frames.len(), fault), (1, Some(unloaded())));
     assert_eq!(answer(call), Ok(Answer::ok(*b"before")));
     let (frames, fault) = rest(&mut over);
     assert_eq!((frames.len(), fault), (3, None));
     let (frames, fault) = rest(&mut open);
     assert_eq!((frames.len(), fault), (5, Some(unloaded())));
     assert_eq!(open.send(b"data"), Err(CallError::StreamOver));
-    plugin.expect(Counts { faults: 1, ..Counts::default() });
+    plugin.expect(Counts { faults: 2, ..Counts::default() });
 }
 
 /// With grace: what was let in comes to its end, while nothing new is let in.
@@ -204,6 +212,42 @@ pub fn a_reload_leaves_the_new_one_alone(ground: &Ground) {
     }
     new.serves();
     old.expect(Counts { faults: 2, ..Counts::default() });
+}
+
+/// Callers that find their plugin by a switch, and call again where they were too late, notice
+/// nothing of reloads.
+pub fn callers_are_switched_over_without_a_gap(ground: &Ground) {
+    let first = ground.plugin();
+    let switch = Arc::new(Switch::new(first.link));
+    let over = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = (0..3)
+        .map(|_| {
+            let (switch, over) = (switch.clone(), over.clone());
+            elsewhere(move || {
+                let mut answered = 0;
+                while !over.load(SeqCst) {
+                    match switch.link().call(&Invocation::entry("echo", b"switched")) {
+                        Ok(call) => assert_eq!(answer(call), Ok(Answer::ok(*b"switched"))),
+                        Err(CallError::Unloaded) => continue,
+                        Err(error) => panic!("{error}"),
+                    }
+                    answered += 1;
+                }
+                answered
+            })
+        })
+        .collect();
+    let mut old = first;
+    for _ in 0..10 {
+        eventually("calls reach the newest", || old.link.metrics().calls > 20);
+        let new = ground.plugin();
+        assert_eq!(switch.switch(new.link).name(), old.link.name());
+        assert_eq!(unload(old.link, LONG), Ok(()));
+        old = new;
+    }
+    over.store(true, SeqCst);
+    let answered: u64 = callers.into_iter().map(|caller| caller.join()).sum();
+    assert!(answered > 200, "{answered} calls were answered");
 }
 
 /// The one that is being replaced knows no sid of its successor's.

@@ -1,8 +1,8 @@
 //! Calls that are made from inside a plugin.
 
-use crate::ground::{Answer, Counts, Ground, answer};
+use crate::ground::{Answer, Counts, Ground, answer, rest};
 use crate::script::{Reader, Script, status};
-use ringbox_ring::{Call, CallError, Invocation, Link, Status};
+use ringbox_ring::{Call, CallError, Invocation, Status};
 use std::sync::{Arc, Mutex};
 
 /// What the hook returned, out of a script's output.
@@ -78,13 +78,12 @@ pub fn a_call_made_inside_is_awaited_outside(ground: &Ground) {
     assert_eq!(answer(open), Ok(Answer::ok(*b"from outside")));
 }
 
-/// A call that is being dispatched is answered by one that is dispatched inside it.
-pub fn an_inner_call_may_answer_the_outer(ground: &Ground) {
+/// A call that is open is answered by one that is dispatched inside another's dispatch.
+pub fn an_inner_call_may_answer_an_open_one(ground: &Ground) {
     let plugin = ground.plugin();
-    let link: Link = plugin.link;
-    plugin.on_hook(move |outer| {
-        // The hook is given a script that answers a sid it knows.
-        link.notify(&Invocation::entry("run", outer)).unwrap();
+    let link = plugin.link;
+    plugin.on_hook(move |script| {
+        link.notify(&Invocation::entry("run", script)).unwrap();
         Vec::new()
     });
     let open = plugin.call(&Script::new().keep());
@@ -92,6 +91,25 @@ pub fn an_inner_call_may_answer_the_outer(ground: &Ground) {
     let outer = plugin.call(&Script::new().hook(&inner).answer(status::OK, b"and its own"));
     assert_eq!(answer(open), Ok(Answer::ok(*b"from the inner one")));
     assert_eq!(answer(outer), Ok(Answer::ok(*b"and its own")));
+}
+
+/// A call whose dispatch goes on is answered from inside: its own answer is then the second.
+pub fn an_inner_call_may_answer_the_outer(ground: &Ground) {
+    let plugin = ground.plugin();
+    let link = plugin.link;
+    plugin.on_hook(move |sid| {
+        let sid = Reader::new(sid).u64().unwrap();
+        let script = Script::new().answer_for(sid, status::OK, b"from the inner one");
+        link.notify(&Invocation::entry("run", &script)).unwrap();
+        Vec::new()
+    });
+    let script = Script::new().own_sid().hook(b"");
+    let twice = plugin.call(&script.clone().answer(status::ERR, b"too late"));
+    assert_eq!(answer(twice), Ok(Answer::ok(*b"from the inner one")));
+    let mut stream = plugin.stream(&script.frames(1, 1).answer(status::STREAM_END, b"end"));
+    let (frames, fault) = rest(&mut stream);
+    assert_eq!((frames.len(), &frames[0].bytes[..], fault), (3, &b"from the inner one"[..], None));
+    plugin.expect(Counts { after_end: 1, ..Counts::default() });
 }
 
 /// From inside one plugin into another, and back.

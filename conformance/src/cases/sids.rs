@@ -95,6 +95,19 @@ pub fn no_sid_comes_twice(ground: &Ground) {
     }
 }
 
+/// Many open calls, answered in another order than they were made in.
+pub fn thousands_of_calls_are_open_at_once(ground: &Ground) {
+    let plugin = ground.plugin();
+    let calls: Vec<_> = (0..3000_u32).map(|_| plugin.call(&Script::new().keep())).collect();
+    assert_eq!(plugin.link.metrics().in_flight, 3000);
+    for (number, call) in calls.iter().enumerate().rev() {
+        plugin.answer(call.sid(), Status::Ok, &number.to_le_bytes());
+    }
+    for (number, call) in calls.into_iter().enumerate() {
+        assert_eq!(answer(call), Ok(Answer::ok(number.to_le_bytes())));
+    }
+}
+
 /// Threads that answer at the same time: one is heard, whole.
 pub fn of_racing_answers_one_is_taken(ground: &Ground) {
     let plugin = ground.plugin();

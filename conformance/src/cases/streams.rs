@@ -1,10 +1,10 @@
 //! Frames: none, some, a great many, and what ends them.
 
-use crate::executor::{Task, block_on};
+use crate::executor::{Task, block_on, elsewhere};
 use crate::ground::{Counts, Ground, answer, next, rest};
 use crate::script::{Script, pattern, status};
 use futures_core::Stream as _;
-use ringbox_ring::{CallError, Fault, FrameBuf, Status};
+use ringbox_ring::{CallError, Fault, FrameBuf, Invocation, Status};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
@@ -192,6 +192,19 @@ pub fn a_dropped_reader_is_told_to_the_plugin(ground: &Ground) {
     plugin.expect(Counts { cancelled: 1, ..Counts::default() });
 }
 
+/// A plugin that hears how its frames fare finds out by itself that nobody reads any more.
+pub fn a_dropped_reader_stops_a_sender_that_asks(ground: &Ground) {
+    let plugin = ground.plugin();
+    for read in [0, 1, 10, 100] {
+        let mut stream = plugin.stream(&Script::new().later().pump(1_000_000, 8));
+        for number in 0..read {
+            assert_eq!(next(&mut stream), Ok(Some(frame(number, 8))));
+        }
+    }
+    // A frame that was on its way in when its reader left is not counted as late.
+    plugin.expect(Counts { cancelled: 4, after_end_spare: 4, ..Counts::default() });
+}
+
 /// Frames that come when nobody reads are counted.
 pub fn frames_for_a_dropped_reader_are_dropped(ground: &Ground) {
     let plugin = ground.plugin();
@@ -337,4 +350,25 @@ pub fn many_streams_at_once_keep_apart(ground: &Ground) {
     assert_eq!(Task::new(nothing.recv()).poll().map(drop), Poll::Pending);
     drop(nothing);
     plugin.expect(Counts { cancelled: 1, ..Counts::default() });
+}
+
+/// Streams that are filled and read on many threads at the same time.
+pub fn many_readers_each_get_their_own_frames(ground: &Ground) {
+    let plugin = ground.plugin_with(|limits| limits.stream_frames(8));
+    let link = plugin.link;
+    let readers: Vec<_> = (0..6_u32)
+        .map(|reader| {
+            elsewhere(move || {
+                let (count, len) = (300 + reader, 10 + reader);
+                let script = ended(Script::new().later().pump(count, len));
+                let mut stream = link.stream(&Invocation::entry("run", &script)).unwrap();
+                let (frames, fault) = rest(&mut stream);
+                assert_eq!(fault, None);
+                assert!(frames == all(count, len), "{} frames of {len} bytes", frames.len());
+            })
+        })
+        .collect();
+    for reader in readers {
+        reader.join();
+    }
 }
