@@ -25,13 +25,13 @@ use std::time::Duration;
 /// The waiter left its waker and goes: arms its deadline, `budget` nanoseconds from when it first
 /// went. A call that is answered at once never reads the clock.
 #[inline]
-pub(crate) fn arm(slot: &'static Slot, budget: u64) -> Result<(), CallError> {
+pub(crate) fn arm(slot: &'static Slot, budget: u64) {
     let at = match slot.deadline.load(Relaxed) {
-        NEVER if budget == NEVER => return Ok(()),
+        NEVER if budget == NEVER => return,
         NEVER => clock::after(budget),
         armed => armed,
     };
-    timer::arm(slot, at)
+    timer::arm(slot, at);
 }
 
 /// The fault with what only the waiter knows.
@@ -70,6 +70,10 @@ impl Call {
 
     /// Gives the call `deadline` from when it begins to wait, in place of the plugin's default.
     pub fn deadline(self, deadline: Duration) -> Timed {
+        // A call that waited already begins anew.
+        if let Some(slot) = self.slot {
+            timer::disarm(slot);
+        }
         Timed { call: self, budget: nanos(deadline) }
     }
 
@@ -80,7 +84,9 @@ impl Call {
     #[inline]
     pub fn now(mut self) -> Result<Reply, CallError> {
         match self.slot {
-            Some(slot) if slot.is_answered(self.sid) => self.finish(slot, None),
+            Some(slot) if slot.is_answered(self.sid) || slot.is_ended(self.sid) => {
+                self.finish(slot, None)
+            }
             _ => Err(CallError::NotImmediate),
         }
     }
@@ -117,13 +123,10 @@ impl Call {
     ) -> Poll<Result<Reply, CallError>> {
         match slot.poll(self.sid, context.waker()) {
             Seen::Ready => Poll::Ready(self.finish(slot, budget)),
-            Seen::Pending => match arm(slot, budget.unwrap_or(link_of(slot).deadline)) {
-                Ok(()) => Poll::Pending,
-                Err(error) => {
-                    self.cancel();
-                    Poll::Ready(Err(error))
-                }
-            },
+            Seen::Pending => {
+                arm(slot, budget.unwrap_or(link_of(slot).deadline));
+                Poll::Pending
+            }
         }
     }
 
@@ -150,9 +153,9 @@ impl Call {
         fault: Fault,
         budget: Option<u64>,
     ) -> CallError {
+        link.finish(0, 0);
         drop(held);
         let fault = explain(fault, budget.unwrap_or(link.deadline));
-        link.finish(0, 0);
         link.count_fault(&fault);
         if let Fault::Deadline { .. } = fault {
             link.tell_cancelled(self.sid);
@@ -173,11 +176,11 @@ impl Call {
         let link = link_of(slot);
         timer::disarm(slot);
         let left = slot.leave(self.sid);
+        link.finish(0, 0);
         if left != Left::ToAnswerer {
             // SAFETY: leaving ended the generation and left the slot to this thread.
             drop(unsafe { Held::new(slot, self.sid) });
         }
-        link.finish(0, 0);
         Some((left, link))
     }
 
@@ -270,7 +273,7 @@ fn wait(
         if let Poll::Ready(result) = Pin::new(&mut call).poll(&mut context) {
             return result;
         }
-        if lane::here().is_inside() {
+        if !lane::here().may_wait() {
             return Err(CallError::WouldDeadlock);
         }
         thread::park();

@@ -25,7 +25,9 @@ pub enum Fault {
     #[error("the plugin was unloaded while the call was open")]
     Unloaded,
     /// Frames came faster than they were read, by a way that cannot tell the plugin to wait.
-    #[error("the stream's queue of {frames} frames or {bytes} bytes is full: read faster, raise its limit, or have the plugin use frames that report backpressure")]
+    #[error(
+        "the stream's queue of {frames} frames or {bytes} bytes is full: read faster, raise its limit, or have the plugin use frames that report backpressure"
+    )]
     Overflow {
         /// How many frames may queue.
         frames: usize,
@@ -117,9 +119,6 @@ pub enum CallError {
     /// The thread is past the destruction of its thread-locals and can make no new calls.
     #[error("this thread is ending: make the call from one that runs")]
     ThreadEnding,
-    /// The system did not give the timer thread that deadlines need.
-    #[error("the timer thread could not be started: lower the number of threads and try again")]
-    NoTimer,
 }
 
 const _: () = assert!(size_of::<CallError>() == 16);
@@ -191,6 +190,11 @@ pub enum LinkError {
         /// The limit that was met.
         limit: usize,
     },
+    /// The system did not give the thread that deadlines need.
+    #[error(
+        "the timer thread could not be started ({0}): lower the number of threads, or raise its limit, and try again"
+    )]
+    NoTimer(std::io::ErrorKind),
     /// A limit was set to what cannot be held.
     #[error("the limit {name} cannot be {value}: it goes from {least} to {most}")]
     BadLimit {
@@ -212,6 +216,9 @@ pub enum StateError {
     /// The sid is not an open call of this plugin's.
     #[error("the call is not open, or is not this plugin's")]
     NotOpen,
+    /// The call's state has as many keys as it can.
+    #[error("the call's state has {} keys, which is the most", crate::state::MAX_KEYS)]
+    TooManyKeys,
     /// The call's state would grow over its limit.
     #[error("the call's state would be {len} bytes, over its limit of {limit}")]
     TooLarge {

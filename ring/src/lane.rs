@@ -13,13 +13,13 @@ use crate::home::Home;
 use crate::queue::Queue;
 use crate::sid::{INDEX_BITS, MAX_OPEN, NOTIFY, Sid};
 use crate::slot::{Next, Slot};
-use crate::sync::{Acquire, Relaxed, Release, SeqCst};
+use crate::sync::{Acquire, AtomicU64, Relaxed, Release, SeqCst};
 use crate::tally::Tally;
 use std::cell::{Cell, RefCell};
 use std::ptr::null_mut;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 // The statics are std's under loom too: its atomics cannot be made at compile time.
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicPtr, AtomicUsize};
 use std::task::Waker;
 
 const CHUNK: usize = 64;
@@ -37,14 +37,14 @@ const KEEP_QUEUES: usize = 16;
 /// Slots that were made together, and the earliest deadline that may be armed among them.
 #[repr(C)]
 pub(crate) struct Chunk {
-    pub(crate) earliest: crate::sync::AtomicU64,
+    pub(crate) earliest: AtomicU64,
     pub(crate) slots: [Slot; CHUNK],
 }
 
 static TABLE: [AtomicPtr<Chunk>; CHUNKS] = [const { AtomicPtr::new(null_mut()) }; CHUNKS];
 static NEXT_CHUNK: AtomicUsize = AtomicUsize::new(0);
 static LANES: AtomicPtr<Lane> = AtomicPtr::new(null_mut());
-static LANE_COUNT: AtomicU64 = AtomicU64::new(0);
+static LANE_COUNT: AtomicUsize = AtomicUsize::new(0);
 static IDLE: Mutex<Vec<&'static Lane>> = Mutex::new(Vec::new());
 
 /// The slot that `sid` names, if there is one. Whether it still serves that call, its word says.
@@ -76,12 +76,11 @@ pub(crate) fn chunks() -> impl Iterator<Item = &'static Chunk> + Clone {
 
 /// Makes the next chunk, or says that the index space is used up.
 fn grow(lane: &'static Lane) -> Option<&'static Slot> {
-    let number = NEXT_CHUNK
-        .try_update(SeqCst, SeqCst, |next| (next < CHUNKS).then_some(next + 1))
-        .ok()?;
+    let number =
+        NEXT_CHUNK.try_update(SeqCst, SeqCst, |next| (next < CHUNKS).then_some(next + 1)).ok()?;
     let first = number * CHUNK;
     let chunk: &'static Chunk = Box::leak(Box::new(Chunk {
-        earliest: crate::sync::AtomicU64::new(crate::slot::NEVER),
+        earliest: AtomicU64::new(crate::slot::NEVER),
         slots: std::array::from_fn(|i| Slot::new((first + i) as u32)),
     }));
     for (i, slot) in chunk.slots.iter().enumerate() {
@@ -109,8 +108,9 @@ pub(crate) struct Lane {
     free_len: Cell<u32>,
     next_notify: Cell<u64>,
     queues: RefCell<Vec<Box<Queue>>>,
-    /// Wakers that wait until the thread has left the plugin's code.
-    deferred: RefCell<Vec<Waker>>,
+    /// Wakers that wait until the thread has left the plugin's code, and how many.
+    deferred: Mutex<Vec<Waker>>,
+    deferred_len: AtomicU64,
     next_lane: AtomicPtr<Lane>,
     blocks: [AtomicPtr<Block>; MAX_LINKS / BLOCK],
 }
@@ -128,11 +128,18 @@ pub(crate) struct Here {
     pub(crate) sid: Cell<u64>,
     /// Its slot, where it has one.
     pub(crate) slot: Cell<Option<&'static Slot>>,
+    /// Whether others depend on this thread's going on: it is the timer's.
+    is_timer: Cell<bool>,
 }
 
 thread_local! {
     static HERE: Here = const {
-        Here { lane: Cell::new(None), sid: Cell::new(0), slot: Cell::new(None) }
+        Here {
+            lane: Cell::new(None),
+            sid: Cell::new(0),
+            slot: Cell::new(None),
+            is_timer: Cell::new(false),
+        }
     };
     static AT_EXIT: AtExit = const { AtExit };
 }
@@ -149,7 +156,7 @@ impl Drop for AtExit {
 }
 
 fn idle() -> std::sync::MutexGuard<'static, Vec<&'static Lane>> {
-    IDLE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// This thread's.
@@ -194,6 +201,17 @@ impl Here {
         if self.sid.get() == sid.as_raw() { self.slot.get() } else { None }
     }
 
+    /// Makes this thread the timer's.
+    pub(crate) fn become_timer(&self) {
+        self.is_timer.set(true);
+    }
+
+    /// Whether this thread may block until a plugin does something: not inside a plugin, and not
+    /// where a waker runs on the thread that all deadlines need.
+    pub(crate) fn may_wait(&self) -> bool {
+        !self.is_inside() && !self.is_timer.get()
+    }
+
     /// Whether this thread is inside a plugin's dispatch.
     #[inline(always)]
     pub(crate) fn is_inside(&self) -> bool {
@@ -219,9 +237,10 @@ impl Lane {
             free: Cell::new(null_mut()),
             free_len: Cell::new(0),
             // Each lane counts in a range of its own: 2^20 lanes of 2^43 sids.
-            next_notify: Cell::new(NOTIFY | number % MAX_OPEN as u64 | 1 << INDEX_BITS),
+            next_notify: Cell::new(NOTIFY | (number % MAX_OPEN) as u64 | 1 << INDEX_BITS),
             queues: RefCell::new(Vec::new()),
-            deferred: RefCell::new(Vec::new()),
+            deferred: Mutex::new(Vec::new()),
+            deferred_len: AtomicU64::new(0),
             next_lane: AtomicPtr::new(null_mut()),
             blocks: [const { AtomicPtr::new(null_mut()) }; MAX_LINKS / BLOCK],
         }));
@@ -344,16 +363,20 @@ impl Lane {
 
     /// Wakes now, or once this thread has left the plugin's code.
     pub(crate) fn defer(&self, waker: Waker) {
-        self.deferred.borrow_mut().push(waker);
+        let mut deferred = self.deferred.lock().unwrap_or_else(PoisonError::into_inner);
+        deferred.push(waker);
+        self.deferred_len.store(deferred.len() as u64, Relaxed);
     }
 
     #[inline(always)]
     pub(crate) fn has_deferred(&self) -> bool {
-        !self.deferred.borrow().is_empty()
+        self.deferred_len.load(Relaxed) != 0
     }
 
     pub(crate) fn take_deferred(&self) -> Vec<Waker> {
-        self.deferred.take()
+        let mut deferred = self.deferred.lock().unwrap_or_else(PoisonError::into_inner);
+        self.deferred_len.store(0, Relaxed);
+        std::mem::take(&mut *deferred)
     }
 
     /// This lane's tally of the plugin with that number.
@@ -396,11 +419,13 @@ fn shed(slot: &Slot) {
 /// The caller holds the slot as [`Slot::release`] asks, and lets go of it by this.
 #[inline(always)]
 pub(crate) unsafe fn release(slot: &'static Slot, sid: Sid) {
+    // SAFETY: passed on to the caller.
+    let next = unsafe { slot.release(sid) };
+    // After the word: from there on nobody adds any.
     if slot.stateful.load(Relaxed) != 0 {
         crate::state::clear(slot);
     }
-    // SAFETY: passed on to the caller.
-    if unsafe { slot.release(sid) } == Next::Retired {
+    if next == Next::Retired {
         return;
     }
     let owner = slot.lane.load(Relaxed);

@@ -15,10 +15,10 @@ use crate::sid::Sid;
 use crate::slot::{Reason, Slot};
 use crate::stream::Stream;
 use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst, UnsafeCell};
-use crate::tally::{self, Tally, add};
-use crate::wake;
+use crate::tally::{self, Tally, add, gate};
+use crate::timer;
+use crate::wake::{self, contain};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,8 +54,7 @@ unsafe impl Send for LinkCell {}
 
 #[derive(Copy, Clone, PartialEq, Eq)]
 enum Phase {
-    Serving,
-    Closed,
+    Here,
     Gone,
 }
 
@@ -114,9 +113,10 @@ impl Opening {
     pub fn new(name: &str, limits: Limits) -> Result<Self, LinkError> {
         limits.check()?;
         fence::prepare();
+        timer::start().map_err(|error| LinkError::NoTimer(error.kind()))?;
         let number = numbers().take()?;
         let cell: &'static LinkCell = Box::leak(Box::new(LinkCell {
-            closed: AtomicU32::new(0),
+            closed: AtomicU32::new(gate::SHUT),
             number,
             port: OnceLock::new(),
             backend: UnsafeCell::new(None),
@@ -125,7 +125,7 @@ impl Opening {
             name: name.into(),
             base: Totals::of(number),
             last: OnceLock::new(),
-            ending: Mutex::new(Phase::Serving),
+            ending: Mutex::new(Phase::Here),
             finished_elsewhere: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -148,8 +148,9 @@ impl Opening {
     }
 
     fn attach_boxed(&mut self, backend: Box<dyn PluginBackend>) -> Attached {
-        // SAFETY: no link to the cell was handed out yet, so this thread alone knows the field.
+        // SAFETY: the gate has been shut from the beginning, so nobody reads the field.
         self.cell.backend.with_mut(|cell| unsafe { *cell = Some(backend) });
+        self.cell.closed.store(gate::SERVING, SeqCst);
         self.attached = true;
         Attached { link: Link(self.cell) }
     }
@@ -158,7 +159,6 @@ impl Opening {
 impl Drop for Opening {
     fn drop(&mut self) {
         if !self.attached {
-            self.cell.closed.store(1, SeqCst);
             *self.cell.lock() = Phase::Gone;
             self.cell.give_number_back();
         }
@@ -244,11 +244,11 @@ impl Link {
     pub fn notify(self, call: &Invocation<'_>) -> Result<(), CallError> {
         let here = lane::here();
         let lane = here.lane()?;
-        let tally = self.0.enter(lane, call)?;
+        let tally = self.0.enter(lane)?;
         let sid = lane.notify_sid();
-        let result = self.0.dispatch(here, lane, tally, sid, None, call);
+        // Counted first: nobody waits for the end of a call that has none.
         add(&tally.notified, 1);
-        result
+        self.0.dispatch(here, lane, tally, sid, None, call)
     }
 
     /// Calls, and waits for one answer by awaiting what this returns. The plugin has the call when
@@ -260,7 +260,7 @@ impl Link {
     pub fn call(self, call: &Invocation<'_>) -> Result<Call, CallError> {
         let here = lane::here();
         let lane = here.lane()?;
-        let tally = self.0.enter(lane, call)?;
+        let tally = self.0.enter(lane)?;
         let slot = self.0.pop(lane, tally)?;
         let sid = slot.open(self.0.port().owner());
         let waiting = Call::new(slot, sid);
@@ -281,7 +281,7 @@ impl Link {
     pub fn stream(self, call: &Invocation<'_>) -> Result<Stream, CallError> {
         let here = lane::here();
         let lane = here.lane()?;
-        let tally = self.0.enter(lane, call)?;
+        let tally = self.0.enter(lane)?;
         let slot = self.0.pop(lane, tally)?;
         let mut queue = lane.queue(self.0.limits.stream_frames);
         queue.reset(self.0.limits.stream_bytes);
@@ -321,7 +321,7 @@ impl Link {
 
     /// Whether the plugin takes calls.
     pub fn is_loaded(self) -> bool {
-        self.0.closed.load(SeqCst) == 0
+        self.0.closed.load(SeqCst) == gate::SERVING
     }
 
     /// Takes the plugin out: lets no more calls in, gives those that are open `grace` to end, ends
@@ -334,36 +334,27 @@ impl Link {
     /// The plugin is gone already; or this thread is inside a plugin; or a thread stayed inside
     /// this one: then it is closed, its calls have ended, and unloading can be tried again.
     pub fn unload(self, grace: Duration) -> Result<(), UnloadError> {
-        self.0.close();
-        if lane::here().is_inside() {
-            self.0.end_calls();
+        let cell = self.0;
+        cell.close(gate::DRAINING);
+        if !lane::here().may_wait() {
+            cell.end_calls();
             return Err(UnloadError::WouldDeadlock);
         }
-        let mut phase = self.0.lock();
-        if *phase == Phase::Gone {
-            return Err(UnloadError::AlreadyUnloaded);
-        }
-        *phase = Phase::Closed;
-        wait_until(grace, || self.0.in_flight() == 0);
-        self.0.end_calls();
-        if !wait_until(STAY, || self.0.is_idle()) {
+        // No lock is held while anything below waits, wakes or ends a call: another thread that
+        // unloads the same plugin with less grace is not kept.
+        wait_until(grace, || cell.in_flight() == 0 || cell.is_gone());
+        cell.end_calls();
+        cell.close(gate::SHUT);
+        if !wait_until(STAY, || cell.is_idle()) {
             return Err(UnloadError::StillInside);
         }
         // A thread that was let in before the gate closed may have opened a call since.
-        self.0.end_calls();
-        // SAFETY: the gate is closed and nobody is inside: `is_idle` saw every thread that it
-        // ever let in leave. The lock of `ending` keeps other unloaders out.
-        let backend = self.0.backend.with_mut(|cell| unsafe { (*cell).take() });
-        *phase = Phase::Gone;
-        self.0.give_number_back();
-        drop(phase);
-        if let Some(backend) = backend {
-            // Its plugin may have panicked, but it is gone all the same.
-            let _ = catch_unwind(AssertUnwindSafe(|| {
-                backend.shutdown();
-                drop(backend);
-            }));
-        }
+        cell.end_calls();
+        let backend = cell.take_backend().ok_or(UnloadError::AlreadyUnloaded)?;
+        cell.give_number_back();
+        // Its plugin may panic here, but it is gone all the same.
+        contain(|| backend.shutdown());
+        contain(|| drop(backend));
         Ok(())
     }
 }
@@ -436,22 +427,17 @@ impl LinkCell {
     }
 
     #[inline(always)]
-    fn enter(
-        &self,
-        lane: &'static Lane,
-        call: &Invocation<'_>,
-    ) -> Result<&'static Tally, CallError> {
+    fn enter(&self, lane: &'static Lane) -> Result<&'static Tally, CallError> {
         let tally = lane.tally(self.number);
-        if !tally::enter(&tally.calls, &self.closed) {
+        if !tally::enter(tally, &self.closed, gate::CALLS) {
             return Err(CallError::Unloaded);
         }
-        add(&tally.bytes_in, call.payload.len() as u64);
         Ok(tally)
     }
 
     #[inline(always)]
     fn pop(&self, lane: &'static Lane, tally: &Tally) -> Result<&'static Slot, CallError> {
-        lane.pop().inspect_err(|_| tally::turn_back(&tally.calls))
+        lane.pop().inspect_err(|_| tally::turn_back(tally))
     }
 
     /// The backend, for a thread that the gate let in.
@@ -477,6 +463,8 @@ impl LinkCell {
         slot: Option<&'static Slot>,
         call: &Invocation<'_>,
     ) -> Result<(), CallError> {
+        add(&tally.calls, 1);
+        add(&tally.bytes_in, call.payload.len() as u64);
         let inside = Inside::new(here, lane, tally, sid, slot);
         // SAFETY: `tally` shows that the thread was let in; `inside` counts it out below.
         let result = unsafe { self.backend() }.dispatch(sid, call);
@@ -495,7 +483,7 @@ impl LinkCell {
         let here = lane::here();
         let lane = here.lane()?;
         let tally = lane.tally(self.number);
-        if !tally::enter(&tally.visits, &self.closed) {
+        if !tally::enter(tally, &self.closed, gate::VISITS) {
             return Err(CallError::Unloaded);
         }
         let inside = Inside::new(here, lane, tally, Sid::VISIT, None);
@@ -558,9 +546,26 @@ impl LinkCell {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn close(&self) {
-        self.closed.store(1, SeqCst);
+    /// Closes the gate so far, if it isn't closed further already.
+    fn close(&self, gate: u32) {
+        self.closed.fetch_max(gate, SeqCst);
         fence::heavy();
+    }
+
+    fn is_gone(&self) -> bool {
+        *self.lock() == Phase::Gone
+    }
+
+    /// Takes the backend of a plugin that is shut and idle, once.
+    fn take_backend(&self) -> Option<Box<dyn PluginBackend>> {
+        let mut phase = self.lock();
+        if *phase == Phase::Gone {
+            return None;
+        }
+        *phase = Phase::Gone;
+        // SAFETY: the gate is shut and nobody is inside: `is_idle` saw every thread that it ever
+        // let in leave. The lock keeps other unloaders out.
+        self.backend.with_mut(|cell| unsafe { (*cell).take() })
     }
 
     fn is_idle(&self) -> bool {
@@ -568,12 +573,15 @@ impl LinkCell {
     }
 
     fn end_calls(&'static self) {
-        let mine = |slot: &Slot| port::owner_link(slot).is_some_and(|link| std::ptr::eq(link, self));
+        let mine =
+            |slot: &Slot| port::owner_link(slot).is_some_and(|link| std::ptr::eq(link, self));
         port::end_open(mine, &Fault::Unloaded);
     }
 
     fn totals(&self) -> Totals {
-        let now = self.last.get().copied().unwrap_or_else(|| Totals::of(self.number));
+        let now = Totals::of(self.number);
+        // Looked at last: while it isn't there, the number was still this plugin's.
+        let now = self.last.get().copied().unwrap_or(now);
         let elsewhere = self.finished_elsewhere.load(Relaxed);
         let totals = now.since(&self.base);
         Totals { finished: totals.finished + elsewhere, ..totals }

@@ -1,6 +1,7 @@
 //! What an answer leaves in a slot: a status, and bytes in a buffer that outlives the answer.
 
 use crate::error::Fault;
+use crate::wake::contain;
 use ringbox_abi::RawStatus;
 
 /// A buffer of up to this many bytes stays with its slot, so that the next answer needs no
@@ -8,12 +9,19 @@ use ringbox_abi::RawStatus;
 pub(crate) const KEEP: usize = 4096;
 
 /// Bytes that a plugin handed over instead of having them copied.
-pub trait OwnedBytes: Send + Sync {
+///
+/// # Safety
+/// `bytes` returns the same bytes for as long as the value lives, and neither it nor dropping the
+/// value calls back into the ring, blocks, or panics: both run where a caller or the timer waits.
+#[expect(unsafe_code, reason = "other callers depend on what it promises")]
+pub unsafe trait OwnedBytes: Send + Sync {
     /// The bytes, the same for as long as the value lives.
     fn bytes(&self) -> &[u8];
 }
 
-impl OwnedBytes for Vec<u8> {
+#[expect(unsafe_code, reason = "the trait is unsafe to implement")]
+// SAFETY: a shared `Vec` doesn't change, and freeing it calls nobody.
+unsafe impl OwnedBytes for Vec<u8> {
     fn bytes(&self) -> &[u8] {
         self
     }
@@ -75,6 +83,17 @@ pub(crate) struct Payload {
 impl Payload {
     pub(crate) const fn new() -> Self {
         Self { bytes: Vec::new(), status: RawStatus::OK, extra: None }
+    }
+
+    /// [`fill`](Self::fill), but a fault does not take the answer's place: it comes back, and the
+    /// cell is as it was.
+    #[inline(always)]
+    pub(crate) fn try_fill(&mut self, answer: Answer<'_>) -> Result<(), Fault> {
+        self.fill(answer);
+        match self.take_fault() {
+            None => Ok(()),
+            Some(fault) => Err(fault),
+        }
     }
 
     /// Takes the answer in. `extra` is empty on entry: `trim` saw to it.
@@ -179,8 +198,14 @@ impl Payload {
         if self.bytes.capacity() > KEEP {
             self.bytes = Vec::new();
         }
-        // The plugin's own bytes go last: giving them back may run its code.
-        drop(self.extra.take());
+        // The plugin's own bytes go last: giving them back runs its code.
+        let extra = self.extra.take();
+        contain(|| drop(extra));
+    }
+
+    /// How many bytes the buffer has room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// Gives the buffer back as well.
@@ -217,8 +242,10 @@ mod tests {
 
     #[test]
     fn owned_bytes_are_dropped_by_trim() {
-        struct Guard(std::sync::Arc<()>);
-        impl OwnedBytes for Guard {
+        struct Guard(#[expect(dead_code, reason = "it is counted")] std::sync::Arc<()>);
+        #[expect(unsafe_code, reason = "the trait is unsafe to implement")]
+        // SAFETY: the bytes are static, and dropping an `Arc` of nothing calls nobody.
+        unsafe impl OwnedBytes for Guard {
             fn bytes(&self) -> &[u8] {
                 b"theirs"
             }

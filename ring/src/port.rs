@@ -79,12 +79,7 @@ impl Port {
     }
 
     /// As [`answer`](Self::answer), with bytes that stay where they are until the reply is dropped.
-    pub fn answer_owned(
-        self,
-        sid: Sid,
-        status: RawStatus,
-        bytes: Box<dyn OwnedBytes>,
-    ) -> Delivery {
+    pub fn answer_owned(self, sid: Sid, status: RawStatus, bytes: Box<dyn OwnedBytes>) -> Delivery {
         self.deliver(sid, Answer::Owned(status, bytes), WhenFull::End)
     }
 
@@ -92,6 +87,18 @@ impl Port {
     #[inline(always)]
     pub fn send_frame(self, sid: Sid, status: RawStatus, bytes: &[u8]) -> Delivery {
         self.deliver(sid, Answer::Copied(status, bytes), WhenFull::Tell)
+    }
+
+    /// As [`send_frame`](Self::send_frame), with bytes that stay where they are until the reply is
+    /// dropped. Whatever becomes of the frame, the bytes are the ring's: where it isn't taken they
+    /// are dropped here.
+    pub fn send_frame_owned(
+        self,
+        sid: Sid,
+        status: RawStatus,
+        bytes: Box<dyn OwnedBytes>,
+    ) -> Delivery {
+        self.deliver(sid, Answer::Owned(status, bytes), WhenFull::Tell)
     }
 
     /// Ends a call of this port's with a fault, on behalf of a plugin that cannot answer.
@@ -152,10 +159,10 @@ impl Port {
             }
             Answer::Fault(_) => (answer, true),
         };
+        let answer = if inside { answer } else { answer.copied_before_claim() };
         if let Answer::Fault(fault) = answer {
             return self.end_stream(slot, sid, fault);
         }
-        let answer = if inside { answer } else { answer.copied_before_claim() };
         match slot.send(sid, self.owner(), Sending { answer, last, inside }) {
             Sent::As(outcome) => self.settle(slot, sid, outcome),
             Sent::Full if when_full == WhenFull::Tell => Delivery::Full,
@@ -179,7 +186,9 @@ impl Port {
     #[inline(always)]
     fn checked<'a>(self, answer: Answer<'a>, meaningless: Status) -> Answer<'a> {
         let status = match &answer {
-            Answer::Copied(status, _) | Answer::Vec(status, _) | Answer::Owned(status, _) => *status,
+            Answer::Copied(status, _) | Answer::Vec(status, _) | Answer::Owned(status, _) => {
+                *status
+            }
             Answer::Fault(_) => return answer,
         };
         let len = answer.len();
@@ -229,13 +238,17 @@ impl Port {
     /// A port for another instance of the same plugin.
     ///
     /// Its calls are opened by the plugin's first port, and handed over with
-    /// [`adopt`](Self::adopt).
+    /// [`adopt`](Self::adopt). A port is never freed: make one for each place of a pool, and let
+    /// the instances that follow each other in that place share it.
     #[must_use]
     pub fn instance(self) -> Self {
         Self::new(self.0.link)
     }
 
     /// Makes an open call of the same plugin's this port's own.
+    ///
+    /// An answer that the call's port of before began to give meanwhile may still be the one that
+    /// is taken, so hand a call over only from an instance that doesn't know it, or is gone.
     pub fn adopt(self, sid: Sid) -> Delivery {
         let Some(slot) = lane::slot_of(sid) else { return Delivery::Dropped };
         let same_plugin = |slot: &Slot| self.is_sibling(slot);
@@ -309,8 +322,8 @@ impl fmt::Debug for Port {
 
 /// The plugin whose port a slot was last given to.
 pub(crate) fn owner_link(slot: &Slot) -> Option<&'static LinkCell> {
-    // SAFETY: slots are only ever given null or the address of a leaked `PortCell`.
-    let port = unsafe { slot.owner.load(Relaxed).cast::<PortCell>().as_ref() };
+    // SAFETY: slots are only ever given null or the address of a leaked `PortCell`, with Release.
+    let port = unsafe { slot.owner.load(Acquire).cast::<PortCell>().as_ref() };
     port.map(|port| port.link)
 }
 
@@ -338,6 +351,7 @@ pub(crate) fn end_slot(
     mine: impl Fn(&Slot) -> bool + Copy,
     fault: &Fault,
 ) -> Option<(Sid, Outcome)> {
+    let mut turn = 0;
     loop {
         let word = settled_word(slot);
         if !crate::slot::is_open(word) || !mine(slot) {
@@ -353,6 +367,7 @@ pub(crate) fn end_slot(
         if !matches!(outcome, Outcome::Dropped(_)) {
             return Some((sid, outcome));
         }
+        backoff(&mut turn);
     }
 }
 

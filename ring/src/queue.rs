@@ -25,9 +25,7 @@ use crate::error::Fault;
 use crate::payload::{Answer, Payload};
 use crate::sid::{GENERATION_MASK, INDEX_MASK, Sid};
 use crate::slot::{ENDED, FREE, Left, Outcome, Reason, STREAM, Seen, Slot, why_over, word};
-use crate::sync::{
-    AcqRel, Acquire, AtomicU32, AtomicU64, Relaxed, Release, UnsafeCell, backoff,
-};
+use crate::sync::{AcqRel, Acquire, AtomicU32, AtomicU64, Relaxed, Release, UnsafeCell, backoff};
 use std::task::Waker;
 
 const LOCKED: u64 = 1 << 18;
@@ -36,6 +34,9 @@ const OVER: u64 = 1 << 16;
 const GONE: u64 = 1 << 15;
 const BY_HOST: u64 = 1 << 14;
 const TAIL: u64 = BY_HOST - 1;
+
+/// How many bytes of buffers a queue keeps for the next stream.
+const KEEP_QUEUED: usize = 256 << 10;
 
 /// The most frames that a queue can be made for.
 pub(crate) const MAX_FRAMES: usize = 1 << 13;
@@ -86,11 +87,19 @@ impl Queue {
         self.head = AtomicU32::new(0);
     }
 
-    /// Gives back what frames hold that were never read.
+    /// Gives back what frames hold that were never read, and all buffers but a few.
     pub(crate) fn trim(&mut self) {
+        let mut kept = 0;
         for entry in &self.entries {
-            // SAFETY: `&mut self`: nobody else has the entries.
-            entry.with_mut(|payload| unsafe { &mut *payload }.trim());
+            entry.with_mut(|payload| {
+                // SAFETY: `&mut self`: nobody else has the entries.
+                let payload = unsafe { &mut *payload };
+                payload.trim();
+                kept += payload.capacity();
+                if kept > KEEP_QUEUED {
+                    payload.shed();
+                }
+            });
         }
     }
 
@@ -137,7 +146,7 @@ impl Slot {
     pub(crate) fn open_stream(&self, owner: *mut (), queue: Box<Queue>) -> Sid {
         let generation = self.word.load(Relaxed);
         debug_assert_eq!(generation & INDEX_MASK, FREE);
-        self.owner.store(owner, Relaxed);
+        self.owner.store(owner, Release);
         // SAFETY: a free slot is its opener's alone.
         let old = self.queue.with_mut(|cell| unsafe { (*cell).replace(queue) });
         debug_assert!(old.is_none());
@@ -207,8 +216,8 @@ impl Slot {
     /// sender may find the stream open again.
     #[cold]
     fn reader_gone(&self, was: u64, waker: Option<Waker>) -> Unlock {
-        drop(waker);
         self.word.store(was & GENERATION_MASK | ENDED, Release);
+        drop(waker);
         Unlock::ReaderGone
     }
 
@@ -237,9 +246,12 @@ impl Slot {
                 Unlock::ReaderGone => Sent::As(Outcome::Orphaned),
             };
         }
-        let waker = if now & WAITED == 0 { None } else { self.take_waker() };
         // SAFETY: the entry at the tail is the lock holder's, and there is room for it.
-        queue.entry(tail).with_mut(|entry| unsafe { &mut *entry }.fill(answer));
+        let filled = queue.entry(tail).with_mut(|entry| unsafe { &mut *entry }.try_fill(answer));
+        if let Err(fault) = filled {
+            return Sent::As(self.end_locked(sid, now, fault));
+        }
+        let waker = if now & WAITED == 0 { None } else { self.take_waker() };
         // SAFETY: `sent` is the lock holder's.
         queue.sent.with_mut(|total| unsafe { *total = sent + bytes });
         let over = if last { OVER } else { 0 };
@@ -291,7 +303,7 @@ impl Slot {
     ) -> Outcome {
         match self.lock(sid, mine) {
             Ok(now) => {
-                self.owner.store(to, Relaxed);
+                self.owner.store(to, Release);
                 match self.unlock(now, now, None, false) {
                     Unlock::Clear(_) => Outcome::Delivered(None),
                     Unlock::ReaderGone => Outcome::Orphaned,
@@ -389,6 +401,11 @@ impl Slot {
     #[inline(always)]
     pub(crate) fn has_more(now: u64, head: u32) -> bool {
         now & TAIL != u64::from(head) & TAIL
+    }
+
+    /// Whether the stream goes on: it isn't over, and its reader is there.
+    pub(crate) fn is_open_stream(now: u64) -> bool {
+        now & (OVER | GONE) == 0
     }
 
     #[inline(always)]

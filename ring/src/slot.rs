@@ -16,8 +16,10 @@
 //! `owner` is written before the word that opens the generation. A word never recurs, so a
 //! compare-and-swap that succeeds proves that an owner read after the word's first load was this
 //! generation's. (Within a generation it does, when a call is handed over: an answer of the old
-//! port's that began before may still be taken after.) (Rejected: an extra state that the calling thread alone may leave, which saves
-//! the one swap of an answer inside dispatch, 2 ns, for an inbox and a second protocol.)
+//! port's that began before may still be taken after.)
+//!
+//! Rejected: an extra state that the calling thread alone may leave, which saves the one swap of an
+//! answer inside dispatch, 2 ns, for an inbox and a second protocol.
 //!
 //! A stream's word is described in [`crate::queue`].
 
@@ -53,7 +55,8 @@ pub(crate) const NEVER: u64 = u64::MAX;
 #[repr(C, align(64))]
 pub(crate) struct Slot {
     pub(crate) word: AtomicU64,
-    /// The port that may answer: set with the word that opens, or moved while in dispatch.
+    /// The port that may answer: set with the word that opens, or when the call is handed over.
+    /// Stored with Release and, where it is followed and not just compared, loaded with Acquire.
     pub(crate) owner: AtomicPtr<()>,
     payload: UnsafeCell<Payload>,
     /// The next slot of the list that this one is on.
@@ -144,7 +147,7 @@ pub(crate) fn word(sid: Sid, state: u64) -> u64 {
 /// Whether a call or a stream whose slot has this word still waits for its end.
 pub(crate) fn is_open(word: u64) -> bool {
     if word & STREAM != 0 {
-        return !Slot::is_over(word);
+        return Slot::is_open_stream(word);
     }
     matches!(word & INDEX_MASK, OPEN | OPEN_WAITED)
 }
@@ -176,7 +179,7 @@ impl Slot {
     pub(crate) fn open(&self, owner: *mut ()) -> Sid {
         let generation = self.word.load(Relaxed);
         debug_assert_eq!(generation & INDEX_MASK, FREE);
-        self.owner.store(owner, Relaxed);
+        self.owner.store(owner, Release);
         self.word.store(generation | OPEN, Release);
         Sid::from_raw(generation | u64::from(self.index))
     }
@@ -245,17 +248,12 @@ impl Slot {
 
     /// Gives the call to another port. Its waiter notices nothing.
     #[cold]
-    pub(crate) fn hand_over(
-        &self,
-        sid: Sid,
-        mine: impl Fn(&Self) -> bool,
-        to: *mut (),
-    ) -> Outcome {
+    pub(crate) fn hand_over(&self, sid: Sid, mine: impl Fn(&Self) -> bool, to: *mut ()) -> Outcome {
         let waker = match self.claim(sid, mine) {
             Ok(waker) => waker,
             Err(reason) => return Outcome::Dropped(reason),
         };
-        self.owner.store(to, Relaxed);
+        self.owner.store(to, Release);
         let state = if let Some(waker) = waker {
             self.put_waker(waker);
             OPEN_WAITED
@@ -343,6 +341,12 @@ impl Slot {
     #[inline(always)]
     pub(crate) fn is_answered(&self, sid: Sid) -> bool {
         self.word.load(Acquire) == word(sid, READY)
+    }
+
+    /// Whether the host ended the call.
+    #[cold]
+    pub(crate) fn is_ended(&self, sid: Sid) -> bool {
+        self.word.load(Acquire) == word(sid, ENDED)
     }
 
     /// Finds the answer, or leaves the waker. Only the waiter calls it.

@@ -1,8 +1,8 @@
 //! State that a plugin keeps with a call, gone when the call is.
 
 use crate::error::StateError;
-use crate::sid::{GENERATION_MASK, INDEX_MASK, Sid};
-use crate::slot::{ENDED, FREE, Slot};
+use crate::sid::{GENERATION_MASK, Sid};
+use crate::slot::{Slot, is_busy, is_open};
 use crate::sync::{Acquire, Relaxed};
 use std::sync::{MutexGuard, PoisonError};
 
@@ -14,17 +14,18 @@ pub(crate) struct SidState {
     bytes: usize,
 }
 
+/// The most keys that a call's state can have: they are looked through one by one.
+pub(crate) const MAX_KEYS: usize = 256;
+
 fn lock(slot: &Slot) -> MutexGuard<'_, Option<Box<SidState>>> {
     slot.state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether `sid` is open in `slot`, and `owner`'s.
-fn is_open(slot: &Slot, sid: Sid, owner: *mut ()) -> bool {
+fn is_here(slot: &Slot, sid: Sid, owner: *mut ()) -> bool {
     let now = slot.word.load(Acquire);
-    let state = now & INDEX_MASK;
     now & GENERATION_MASK == sid.generation()
-        && state != FREE
-        && state != ENDED
+        && (is_open(now) || is_busy(now))
         && slot.owner.load(Relaxed) == owner
 }
 
@@ -37,7 +38,7 @@ pub(crate) fn set(
     limit: usize,
 ) -> Result<(), StateError> {
     let mut state = lock(slot);
-    if !is_open(slot, sid, owner) {
+    if !is_here(slot, sid, owner) {
         return Err(StateError::NotOpen);
     }
     let kept = match &mut *state {
@@ -49,6 +50,9 @@ pub(crate) fn set(
     let len = kept.bytes - freed + key.len() + value.len();
     if len > limit {
         return Err(StateError::TooLarge { len, limit });
+    }
+    if old.is_none() && kept.entries.len() == MAX_KEYS {
+        return Err(StateError::TooManyKeys);
     }
     kept.bytes = len;
     match old {
@@ -67,7 +71,7 @@ pub(crate) fn with<R>(
     f: impl FnOnce(&[u8]) -> R,
 ) -> Option<R> {
     let state = lock(slot);
-    if !is_open(slot, sid, owner) {
+    if !is_here(slot, sid, owner) {
         return None;
     }
     let kept = state.as_deref().filter(|kept| kept.sid == sid)?;

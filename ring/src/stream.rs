@@ -82,7 +82,9 @@ impl Stream {
     /// The fault that ended the stream; once, then there is `None`.
     #[inline]
     pub async fn recv(&mut self) -> Result<Option<Frame<'_>>, CallError> {
-        let more = std::future::poll_fn(|context| self.poll_more(context)).await?;
+        let wait = Wait(self);
+        let more = std::future::poll_fn(|context| wait.0.poll_more(context)).await?;
+        drop(wait);
         Ok(if more { Some(Frame { stream: self }) } else { None })
     }
 
@@ -137,13 +139,8 @@ impl Stream {
             match slot.poll_stream(self.sid, self.head, context.waker()) {
                 Seen::Ready => {}
                 Seen::Pending => {
-                    return match arm(slot, self.budget) {
-                        Ok(()) => Poll::Pending,
-                        Err(error) => {
-                            self.cancel();
-                            Poll::Ready(Err(error))
-                        }
-                    };
+                    arm(slot, self.budget);
+                    return Poll::Pending;
                 }
             }
         }
@@ -192,6 +189,18 @@ impl Stream {
         if self.leave() != Some(Left::Over) {
             self.link.cancelled.fetch_add(1, Relaxed);
             self.link.tell_cancelled(self.sid);
+        }
+    }
+}
+
+/// A wait for a frame. One that is dropped takes its deadline with it.
+struct Wait<'a>(&'a mut Stream);
+
+impl Drop for Wait<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if let Some(slot) = self.0.slot {
+            timer::disarm(slot);
         }
     }
 }

@@ -10,12 +10,12 @@ use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release};
 /// What is counted. A cache line of its own.
 #[repr(C, align(64))]
 pub(crate) struct Tally {
-    /// Calls that went into the plugin.
-    pub(crate) calls: AtomicU64,
-    /// Other visits to the backend: cancels, data for a stream.
-    pub(crate) visits: AtomicU64,
-    /// How many of both have left the plugin's code again.
+    /// How often the thread went into the plugin's code, for calls and all else.
+    pub(crate) entered: AtomicU64,
+    /// How often it came out again.
     pub(crate) left: AtomicU64,
+    /// Calls that the plugin was handed.
+    pub(crate) calls: AtomicU64,
     /// Calls that are over for their caller.
     pub(crate) finished: AtomicU64,
     /// Calls that expect no answer, and so are over when they leave.
@@ -32,9 +32,9 @@ impl Tally {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
         Self {
-            calls: zero(),
-            visits: zero(),
+            entered: zero(),
             left: zero(),
+            calls: zero(),
             finished: zero(),
             notified: zero(),
             bytes_in: zero(),
@@ -51,20 +51,36 @@ pub(crate) fn add(count: &AtomicU64, n: u64) {
     count.store(count.load(Relaxed).wrapping_add(n), Release);
 }
 
-/// Counts the thread in, unless the plugin is closed: `count` is `calls` or `visits`.
+/// How far a plugin is closed. What is asked for passes while the gate is below it.
+pub(crate) mod gate {
+    /// Calls pass below this.
+    pub(crate) const CALLS: u32 = 1;
+    /// Visits on behalf of calls that are open pass below this.
+    pub(crate) const VISITS: u32 = 2;
+
+    /// Everything passes.
+    pub(crate) const SERVING: u32 = 0;
+    /// No new calls: those that are open may end.
+    pub(crate) const DRAINING: u32 = 1;
+    /// Nothing passes: the plugin is not there yet, or goes.
+    pub(crate) const SHUT: u32 = 2;
+}
+
+/// Counts the thread in, unless the plugin is closed to what it comes for.
 ///
 /// This is one half of a pair. Here: count, fence, look at `closed`. Closing ([`is_idle`]): set
 /// `closed`, fence, add up. So either this thread sees that the plugin is closed and turns back,
 /// or whoever closes it sees this thread counted in, and waits until it is counted out.
 #[inline(always)]
-pub(crate) fn enter(count: &AtomicU64, closed: &AtomicU32) -> bool {
-    if closed.load(Relaxed) != 0 {
+pub(crate) fn enter(tally: &Tally, closed: &AtomicU32, below: u32) -> bool {
+    if closed.load(Relaxed) >= below {
         return false;
     }
-    add(count, 1);
+    add(&tally.entered, 1);
     fence::light();
-    if closed.load(Relaxed) != 0 {
-        turn_back(count);
+    // Acquire: what was made before the gate was opened is there.
+    if closed.load(Acquire) >= below {
+        turn_back(tally);
         return false;
     }
     true
@@ -73,8 +89,8 @@ pub(crate) fn enter(count: &AtomicU64, closed: &AtomicU32) -> bool {
 /// Takes back what [`enter`] counted, for a thread that did not go in after all.
 #[cold]
 #[inline(never)]
-pub(crate) fn turn_back(count: &AtomicU64) {
-    count.store(count.load(Relaxed).wrapping_sub(1), Release);
+pub(crate) fn turn_back(tally: &Tally) {
+    tally.entered.store(tally.entered.load(Relaxed).wrapping_sub(1), Release);
 }
 
 /// Whether nobody is inside a plugin whose `closed` was set, with [`fence::heavy`] after it.
@@ -82,9 +98,7 @@ pub(crate) fn is_idle<'a>(tallies: impl Iterator<Item = &'a Tally> + Clone) -> b
     // Who is out is counted before who is in: a thread that does both meanwhile is then counted
     // in at least as often as out.
     let left = sum(tallies.clone(), |tally| &tally.left);
-    let calls = sum(tallies.clone(), |tally| &tally.calls);
-    let visits = sum(tallies, |tally| &tally.visits);
-    left == calls.wrapping_add(visits)
+    left == sum(tallies, |tally| &tally.entered)
 }
 
 /// The sum of one count over the lanes.

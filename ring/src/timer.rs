@@ -16,7 +16,7 @@
 //! (Rejected: a wheel or a heap under a lock, 40 ns and an allocation for each suspended call.)
 
 use crate::clock;
-use crate::error::{CallError, Fault};
+use crate::error::Fault;
 use crate::fence;
 use crate::sid::{GENERATION_MASK, INDEX_MASK, Sid};
 use crate::slot::{NEVER, OPEN, OPEN_WAITED, Outcome, STREAM, Slot, is_busy};
@@ -30,6 +30,8 @@ const AGAIN: u64 = 1_000_000;
 /// What a pass leaves to do once it has looked at everything.
 #[derive(Default)]
 pub(crate) struct Due {
+    /// A call has its answer and its deadline passes: its waker may be one that was put off.
+    pub(crate) put_off: bool,
     pub(crate) wakers: Vec<Waker>,
     /// Slots whose waiter left while they were ended: they are the pass's to release.
     pub(crate) orphans: Vec<Sid>,
@@ -65,17 +67,18 @@ impl Timer {
     }
 
     /// Ends every call whose deadline is at or before `now`. Returns when to look again.
-    pub(crate) fn pass<'a>(
-        &self,
-        chunks: impl Iterator<Item = (&'a AtomicU64, &'a [Slot])>,
-        now: u64,
-        due: &mut Due,
-    ) -> u64 {
+    ///
+    /// `chunks` is asked once `next` is taken away: a chunk that is made later has its calls armed
+    /// later, and they find that.
+    pub(crate) fn pass<'a, C>(&self, chunks: impl FnOnce() -> C, now: u64, due: &mut Due) -> u64
+    where
+        C: Iterator<Item = (&'a AtomicU64, &'a [Slot])>,
+    {
         self.next.store(NEVER, SeqCst);
         fence::heavy();
         let mut next = NEVER;
         let mut taken = Vec::new();
-        for (earliest, slots) in chunks {
+        for (earliest, slots) in chunks() {
             let at = earliest.load(Acquire);
             if at <= now {
                 earliest.store(NEVER, SeqCst);
@@ -109,6 +112,7 @@ fn look(slot: &Slot, now: u64, due: &mut Due) -> u64 {
             Some(outcome) => outcome,
             // The reader was woken: it takes the deadline back, or arms it again, or has done so.
             None => {
+                due.put_off = true;
                 let at = slot.deadline.load(Acquire);
                 return if at > now { at } else { NEVER };
             }
@@ -117,6 +121,7 @@ fn look(slot: &Slot, now: u64, due: &mut Due) -> u64 {
         slot.end(sid, |_| true, fault)
     } else if !is_busy(word) && slot.word.load(Acquire) == word {
         // The answer is there: its waiter takes the deadline back.
+        due.put_off = true;
         return NEVER;
     } else {
         // An answer is coming in, or the call is being handed over and stays open.
@@ -138,13 +143,15 @@ static TIMER: Timer = Timer::new();
 /// it goes to wait, after it left its waker.
 #[cfg(not(loom))]
 #[inline]
-pub(crate) fn arm(slot: &'static Slot, at: u64) -> Result<(), CallError> {
+pub(crate) fn arm(slot: &'static Slot, at: u64) {
     let chunk = crate::lane::chunk_of_slot(slot);
-    if TIMER.arm(slot, &chunk.earliest, at) { thread::tell() } else { Ok(()) }
+    if TIMER.arm(slot, &chunk.earliest, at) {
+        thread::tell();
+    }
 }
 
 #[cfg(loom)]
-pub(crate) fn arm(_: &'static Slot, _: u64) -> Result<(), CallError> {
+pub(crate) fn arm(_: &'static Slot, _: u64) {
     unreachable!("the models arm timers of their own")
 }
 
@@ -157,46 +164,57 @@ pub(crate) fn disarm(slot: &Slot) {
 }
 
 #[cfg(not(loom))]
+pub(crate) use thread::start;
+
+#[cfg(loom)]
+pub(crate) fn start() -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(loom))]
 mod thread {
-    use super::{CallError, Due, NEVER, TIMER, clock};
-    use crate::lane;
-    use std::sync::Mutex;
+    use super::{Due, NEVER, TIMER, clock};
+    use crate::wake::{contain, run_everybodys_deferred, wake};
+    use crate::{lane, port};
+    use std::io;
+    use std::sync::{Mutex, OnceLock, PoisonError};
     use std::thread::{self, Thread};
     use std::time::Duration;
 
-    static THREAD: Mutex<Option<Thread>> = Mutex::new(None);
+    static THREAD: OnceLock<Thread> = OnceLock::new();
 
-    /// Has the timer look at its next deadline again, and starts it if it never ran.
-    #[cold]
-    pub(super) fn tell() -> Result<(), CallError> {
-        let mut running = THREAD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match &*running {
-            Some(thread) => thread.unpark(),
-            None => {
-                let builder = thread::Builder::new().name("ringbox-timer".into());
-                match builder.stack_size(256 * 1024).spawn(run) {
-                    Ok(thread) => *running = Some(thread.thread().clone()),
-                    Err(_) => {
-                        // So that the next call that waits tries again.
-                        TIMER.next.store(NEVER, super::SeqCst);
-                        return Err(CallError::NoTimer);
-                    }
-                }
-            }
+    /// Starts the timer if it doesn't run yet: before the first call that could need it.
+    pub(crate) fn start() -> io::Result<()> {
+        static STARTING: Mutex<()> = Mutex::new(());
+        let _one = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        if THREAD.get().is_none() {
+            let timer = thread::Builder::new().name("ringbox-timer".into()).spawn(run)?;
+            THREAD.get_or_init(|| timer.thread().clone());
         }
         Ok(())
     }
 
+    /// Has the timer look at its next deadline again.
+    #[cold]
+    pub(super) fn tell() {
+        if let Some(timer) = THREAD.get() {
+            timer.unpark();
+        }
+    }
+
     fn run() {
+        lane::here().become_timer();
         loop {
-            let chunks = lane::chunks().map(|chunk| (&chunk.earliest, &chunk.slots[..]));
+            let chunks = || lane::chunks().map(|chunk| (&chunk.earliest, &chunk.slots[..]));
             let mut due = Due::default();
             let next = TIMER.pass(chunks, clock::now(), &mut due);
             for sid in due.orphans {
-                crate::port::release_orphan(sid);
+                // It may hold what the plugin lent, whose code then runs.
+                contain(|| port::release_orphan(sid));
             }
-            for waker in due.wakers {
-                crate::wake::wake(waker);
+            due.wakers.into_iter().for_each(wake);
+            if due.put_off {
+                run_everybodys_deferred();
             }
             match next {
                 NEVER => thread::park(),

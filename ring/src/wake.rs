@@ -24,8 +24,24 @@ pub(crate) fn run_deferred(lane: &lane::Lane) {
     }
 }
 
+/// Wakes what threads put off that have not left the plugin's code since. The timer does so when a
+/// call has its answer and yet its deadline passes: a plugin that stays inside keeps its own
+/// caller, and nobody else's.
+#[cold]
+pub(crate) fn run_everybodys_deferred() {
+    lane::lanes().for_each(run_deferred);
+}
+
 /// A waker is its executor's code. It may panic, and whoever answered is not to blame: below
 /// this frame there may be one that must not be unwound.
 fn run(waker: Waker) {
-    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    contain(|| waker.wake());
+}
+
+/// Runs foreign code, and ends a panic of its here.
+pub(crate) fn contain(code: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
+        // Dropping what a panic carries may panic too.
+        std::mem::forget(payload);
+    }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::fence;
 use crate::sync::{AtomicU32, UnsafeCell};
-use crate::tally::{self, Tally, add, enter};
+use crate::tally::{self, Tally, add, enter, gate};
 
 /// A plugin with a backend that is taken out while nobody is inside.
 struct Plugin {
@@ -24,7 +24,7 @@ impl Plugin {
     /// Uses the backend, if it is let in.
     fn call(&self, lane: usize) -> bool {
         let tally = &self.tallies[lane];
-        let inside = enter(&tally.calls, &self.closed);
+        let inside = enter(tally, &self.closed, gate::CALLS);
         if inside {
             self.look();
             add(&tally.left, 1);
@@ -38,7 +38,7 @@ impl Plugin {
     }
 
     fn close(&self) {
-        self.closed.store(1, Ordering::SeqCst);
+        self.closed.store(gate::SHUT, Ordering::SeqCst);
         fence::heavy();
     }
 
@@ -80,8 +80,8 @@ fn calls_and_visits_one_in_the_other_are_all_waited_for() {
             let plugin = plugin.clone();
             thread::spawn(move || {
                 let tally = &plugin.tallies[0];
-                if enter(&tally.calls, &plugin.closed) {
-                    if enter(&tally.visits, &plugin.closed) {
+                if enter(tally, &plugin.closed, gate::CALLS) {
+                    if enter(tally, &plugin.closed, gate::VISITS) {
                         plugin.look();
                         add(&tally.left, 1);
                     }

@@ -39,7 +39,7 @@ impl Clockwork {
     fn pass(&self, now: u64) -> u64 {
         let mut due = Due::default();
         let chunks = std::iter::once((&self.earliest, &self.slots[..]));
-        let next = self.timer.pass(chunks, now, &mut due);
+        let next = self.timer.pass(|| chunks, now, &mut due);
         for sid in due.orphans {
             release(self.slot(), sid);
         }
@@ -115,7 +115,7 @@ fn two_threads_that_arm_during_a_pass_lose_neither_deadline() {
             let shared = shared.clone();
             thread::spawn(move || {
                 let (timer, earliest, slots) = &*shared;
-                timer.pass(std::iter::once((earliest, &slots[..])), 1, &mut Due::default())
+                timer.pass(|| std::iter::once((earliest, &slots[..])), 1, &mut Due::default())
             })
         };
         let (timer, earliest, slots) = &*shared;
@@ -126,7 +126,7 @@ fn two_threads_that_arm_during_a_pass_lose_neither_deadline() {
         assert!(theirs || mine || next <= AT, "the timer sleeps until {next}");
         assert!(theirs || next <= AT, "nobody told the timer of the earlier deadline: {next}");
         let mut due = Due::default();
-        timer.pass(std::iter::once((earliest, &slots[..])), LATER, &mut due);
+        timer.pass(|| std::iter::once((earliest, &slots[..])), LATER, &mut due);
         let over =
             slots.iter().filter(|slot| !crate::slot::is_open(slot.word.load(Ordering::SeqCst)));
         assert_eq!(over.count(), 2);
