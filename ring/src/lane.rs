@@ -107,6 +107,7 @@ pub(crate) struct Lane {
     free: Cell<*mut Slot>,
     free_len: Cell<u32>,
     next_notify: Cell<u64>,
+    #[expect(clippy::vec_box, reason = "slots take the boxes and give them back")]
     queues: RefCell<Vec<Box<Queue>>>,
     /// Wakers that wait until the thread has left the plugin's code, and how many.
     deferred: Mutex<Vec<Waker>>,

@@ -410,7 +410,7 @@ impl World {
                         entry.handle = Handle::Call(call);
                     }
                     Poll::Ready(result) => {
-                        self.call_is_over(at, result.map(|reply| reply.to_vec()))
+                        self.call_is_over(at, result.map(|reply| reply.to_vec()));
                     }
                 }
             }

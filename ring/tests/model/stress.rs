@@ -29,7 +29,10 @@ impl Dice {
 /// What a call is to be answered with, its number and then as many bytes as that says.
 fn bytes(number: u64) -> Vec<u8> {
     let mut bytes = number.to_le_bytes().to_vec();
-    bytes.resize(8 + (number % 700) as usize * usize::from(number % 11 != 0), number as u8);
+    bytes.resize(
+        8 + (number % 700) as usize * usize::from(!number.is_multiple_of(11)),
+        number as u8,
+    );
     bytes
 }
 
@@ -212,7 +215,10 @@ fn caller(links: &RwLock<[Link; 2]>, numbers: &AtomicU64, stop: &AtomicBool, mut
             }),
             _ => link.call(&Invocation::entry("call", &payload)).and_then(|call| {
                 let reply = match kind {
-                    4 => return Ok(drop(call)),
+                    4 => {
+                        drop(call);
+                        return Ok(());
+                    }
                     5 => call.now()?,
                     6 => {
                         // Polled here, awaited elsewhere.
@@ -282,7 +288,7 @@ fn stress(seed: u64, until: Instant) {
             })
             .collect();
         // Meanwhile plugins come and go.
-        while Instant::now() < until && !callers.iter().any(|caller| caller.is_finished()) {
+        while Instant::now() < until && !callers.iter().any(thread::ScopedJoinHandle::is_finished) {
             let next = load(&jobs, dice.roll(u64::MAX));
             saids.write().unwrap().push(port_of(&next));
             let place = dice.roll(2) as usize;
