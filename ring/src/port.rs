@@ -5,7 +5,7 @@
 use crate::error::{Fault, StateError};
 use crate::lane;
 use crate::link::LinkCell;
-use crate::payload::{Answer, OwnedBytes};
+use crate::payload::{Answer, KEEP, OwnedBytes};
 use crate::queue::{Sending, Sent};
 use crate::sid::{GENERATION_MASK, Sid};
 use crate::slot::{Outcome, Reason, STREAM, Slot};
@@ -70,7 +70,7 @@ impl Port {
         {
             return Delivery::Taken;
         }
-        self.deliver(sid, Answer::Copied(status, bytes), WhenFull::End)
+        self.copy_frame(sid, status, bytes, WhenFull::End)
     }
 
     /// As [`answer`](Self::answer), with bytes that the reply takes over.
@@ -86,7 +86,30 @@ impl Port {
     /// As [`answer`](Self::answer), but a full queue is [`Delivery::Full`] and costs nothing else.
     #[inline(always)]
     pub fn send_frame(self, sid: Sid, status: RawStatus, bytes: &[u8]) -> Delivery {
-        self.deliver(sid, Answer::Copied(status, bytes), WhenFull::Tell)
+        self.copy_frame(sid, status, bytes, WhenFull::Tell)
+    }
+
+    /// A frame that is as plain as can be goes straight into its queue; all else the general way.
+    #[inline(never)]
+    fn copy_frame(
+        self,
+        sid: Sid,
+        status: RawStatus,
+        bytes: &[u8],
+        when_full: WhenFull,
+    ) -> Delivery {
+        let here = lane::here().slot_of(sid);
+        if let Some(slot) = here.or_else(|| lane::slot_of(sid))
+            && status == RawStatus::OK
+            && bytes.len() <= KEEP.min(self.0.link.limits.answer_bytes)
+            && slot.word.load(Acquire) & STREAM != 0
+        {
+            let answer = Answer::Copied(status, bytes);
+            let sending = Sending { answer, last: false, inside: here.is_some() };
+            let sent = slot.send(sid, self.owner(), sending);
+            return self.settle_frame(slot, sid, sent, when_full);
+        }
+        self.deliver(sid, Answer::Copied(status, bytes), when_full)
     }
 
     /// As [`send_frame`](Self::send_frame), with bytes that stay where they are until the reply is
@@ -138,7 +161,6 @@ impl Port {
         self.settle(slot, sid, outcome)
     }
 
-    #[inline(always)]
     fn deliver_frame(
         self,
         slot: &'static Slot,
@@ -163,7 +185,19 @@ impl Port {
         if let Answer::Fault(fault) = answer {
             return self.end_stream(slot, sid, fault);
         }
-        match slot.send(sid, self.owner(), Sending { answer, last, inside }) {
+        let sent = slot.send(sid, self.owner(), Sending { answer, last, inside });
+        self.settle_frame(slot, sid, sent, when_full)
+    }
+
+    #[inline(always)]
+    fn settle_frame(
+        self,
+        slot: &'static Slot,
+        sid: Sid,
+        sent: Sent,
+        when_full: WhenFull,
+    ) -> Delivery {
+        match sent {
             Sent::As(outcome) => self.settle(slot, sid, outcome),
             Sent::Full if when_full == WhenFull::Tell => Delivery::Full,
             Sent::Full => {

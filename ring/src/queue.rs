@@ -222,7 +222,7 @@ impl Slot {
     }
 
     /// Queues a frame, from any thread at any time.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send(&self, sid: Sid, owner: *mut (), sending: Sending<'_>) -> Sent {
         let Sending { answer, last, inside } = sending;
         let now = match self.lock(sid, |slot| slot.owner.load(Relaxed) == owner) {
