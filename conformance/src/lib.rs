@@ -4,7 +4,6 @@
 //!
 //! ```
 //! ringbox_conformance::suite!(inline, ringbox_conformance::Inline);
-//! # fn main() {}
 //! ```
 //!
 //! ```text
@@ -60,3 +59,8 @@ pub use inline::Inline;
 #[cfg(feature = "suite")]
 #[doc(hidden)]
 pub use {differences::check_declared, ground::ask};
+
+/// The README's code, as a doc test.
+#[cfg(all(doctest, feature = "suite"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
