@@ -143,11 +143,12 @@ impl Opening {
     }
 
     /// Puts the plugin in its place. From here on it can be called.
-    pub fn attach(mut self, backend: impl PluginBackend) -> Attached {
+    pub fn attach(self, backend: impl PluginBackend) -> Attached {
         self.attach_boxed(Box::new(backend))
     }
 
-    fn attach_boxed(&mut self, backend: Box<dyn PluginBackend>) -> Attached {
+    /// The same for a backend that is boxed already.
+    pub fn attach_boxed(mut self, backend: Box<dyn PluginBackend>) -> Attached {
         // SAFETY: the gate has been shut from the beginning, so nobody reads the field.
         self.cell.backend.with_mut(|cell| unsafe { *cell = Some(backend) });
         self.cell.closed.store(gate::SERVING, SeqCst);
@@ -294,6 +295,23 @@ impl Link {
                 Err(error)
             }
         }
+    }
+
+    /// Sends data to the plugin's end of one of its open streams, for callers that keep the sid
+    /// and not the [`Stream`].
+    ///
+    /// # Errors
+    /// The stream is over or not this plugin's, or the plugin takes no data, or not now.
+    pub fn stream_data(self, sid: Sid, data: &[u8]) -> Result<(), CallError> {
+        self.0.to_stream(sid, |backend| backend.stream_data(sid, data))
+    }
+
+    /// Tells the plugin's end of an open stream that no more data will follow.
+    ///
+    /// # Errors
+    /// The stream is over or not this plugin's, or the plugin takes no data.
+    pub fn stream_close(self, sid: Sid) -> Result<(), CallError> {
+        self.0.to_stream(sid, |backend| backend.stream_close(sid))
     }
 
     /// What the plugin did so far.
@@ -491,6 +509,19 @@ impl LinkCell {
         let result = f(unsafe { self.backend() });
         drop(inside);
         Ok(result)
+    }
+
+    /// Visits the plugin for the sake of a stream of its that is open.
+    pub(crate) fn to_stream(
+        &self,
+        sid: Sid,
+        f: impl FnOnce(&dyn PluginBackend) -> Result<(), CallError>,
+    ) -> Result<(), CallError> {
+        let open = lane::slot_of(sid).is_some_and(|slot| {
+            slot.is_open_stream_of(sid)
+                && port::owner_link(slot).is_some_and(|link| std::ptr::eq(link, self))
+        });
+        if open { self.visit(f)? } else { Err(CallError::StreamOver) }
     }
 
     /// Advice to the plugin: it may stop working on `sid`. One that is being unloaded needs none.

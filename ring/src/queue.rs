@@ -408,6 +408,12 @@ impl Slot {
         now & (OVER | GONE) == 0
     }
 
+    /// Whether this slot serves the stream `sid`, and it goes on.
+    pub(crate) fn is_open_stream_of(&self, sid: Sid) -> bool {
+        let now = self.word.load(Acquire);
+        now & GENERATION_MASK == sid.generation() && now & STREAM != 0 && Self::is_open_stream(now)
+    }
+
     #[inline(always)]
     pub(crate) fn is_over(now: u64) -> bool {
         now & OVER != 0

@@ -94,8 +94,7 @@ impl Stream {
     /// The stream is over, or the plugin takes no data, or not now
     /// ([`CallError::Backpressure`]).
     pub fn send(&self, data: &[u8]) -> Result<(), CallError> {
-        self.to_plugin()?;
-        self.link.visit(|backend| backend.stream_data(self.sid, data))?
+        self.link.to_stream(self.sid, |backend| backend.stream_data(self.sid, data))
     }
 
     /// Tells the plugin that no more data will follow.
@@ -103,15 +102,7 @@ impl Stream {
     /// # Errors
     /// The stream is over, or the plugin takes no data.
     pub fn close(&self) -> Result<(), CallError> {
-        self.to_plugin()?;
-        self.link.visit(|backend| backend.stream_close(self.sid))?
-    }
-
-    fn to_plugin(&self) -> Result<(), CallError> {
-        match self.slot {
-            Some(slot) if !Slot::is_over(slot.word.load(Acquire)) => Ok(()),
-            _ => Err(CallError::StreamOver),
-        }
+        self.link.to_stream(self.sid, |backend| backend.stream_close(self.sid))
     }
 
     #[inline(always)]
