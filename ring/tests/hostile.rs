@@ -1,0 +1,626 @@
+//! What plugins, wakers and owners of bytes may do that a polite one would not: whatever it is, it
+//! costs their own calls and nobody else's.
+
+use ringbox_ring::*;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+const AT_ONCE: Duration = Duration::ZERO;
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A plugin that does in dispatch what its test wants, and echoes data as frames.
+struct Plugin<F> {
+    port: Port,
+    body: F,
+    shutdowns: Arc<AtomicUsize>,
+}
+
+impl<F: Fn(Port, Sid, &[u8]) + Send + Sync + 'static> PluginBackend for Plugin<F> {
+    fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
+        (self.body)(self.port, sid, call.payload);
+        Ok(())
+    }
+
+    fn stream_data(&self, sid: Sid, data: &[u8]) -> Result<(), CallError> {
+        let _ = self.port.answer(sid, RawStatus::OK, data);
+        Ok(())
+    }
+
+    fn stream_close(&self, sid: Sid) -> Result<(), CallError> {
+        let _ = self.port.answer(sid, RawStatus::STREAM_END, b"closed");
+        Ok(())
+    }
+
+    fn shutdown(&self) {
+        self.shutdowns.fetch_add(1, SeqCst);
+    }
+}
+
+struct Loaded {
+    link: Link,
+    port: Port,
+    shutdowns: Arc<AtomicUsize>,
+}
+
+fn load(limits: Limits, body: impl Fn(Port, Sid, &[u8]) + Send + Sync + 'static) -> Loaded {
+    let opening = Opening::new("hostile", limits).unwrap();
+    let (port, shutdowns) = (opening.port(), Arc::<AtomicUsize>::default());
+    let link = opening.attach(Plugin { port, body, shutdowns: shutdowns.clone() }).detach();
+    Loaded { link, port, shutdowns }
+}
+
+/// A plugin that never answers by itself.
+fn silent() -> Loaded {
+    load(Limits::default(), |_, _, _| {})
+}
+
+impl Loaded {
+    fn call(&self) -> Call {
+        call(self.link)
+    }
+
+    fn stream(&self) -> Stream {
+        self.link.stream(&entry(b"")).unwrap()
+    }
+
+    #[track_caller]
+    fn is_settled(&self) {
+        let metrics = self.link.metrics();
+        assert_eq!(metrics.in_flight, 0, "{metrics:?}");
+        assert_eq!(metrics.calls, metrics.notified + metrics.finished, "{metrics:?}");
+    }
+}
+
+fn entry(payload: &[u8]) -> Invocation<'_> {
+    Invocation::entry("entry", payload)
+}
+
+fn call(link: Link) -> Call {
+    link.call(&entry(b"")).unwrap()
+}
+
+/// Runs `body` on a thread of its own, and fails where it doesn't come to its end.
+#[track_caller]
+fn ends<R: Send + 'static>(what: &str, body: impl FnOnce() -> R + Send + 'static) -> R {
+    let (done, is_done) = mpsc::channel();
+    thread::spawn(move || done.send(body()));
+    is_done.recv_timeout(LONG).unwrap_or_else(|error| panic!("{what}: {error}"))
+}
+
+/// Deadlines still end calls: the timer lives, and has nothing in its way.
+#[track_caller]
+fn deadlines_work(link: Link) {
+    let waited = ends("a deadline", move || call(link).deadline(millis(5)).wait().map(drop));
+    assert!(waited.unwrap_err().is_deadline());
+}
+
+#[track_caller]
+fn eventually(what: &str, done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < LONG, "{what}");
+        thread::yield_now();
+    }
+}
+
+struct Does<F>(F);
+
+impl<F: Fn() + Send + Sync> Wake for Does<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+/// A waker that does whatever it wants.
+fn waker(body: impl Fn() + Send + Sync + 'static) -> Waker {
+    Waker::from(Arc::new(Does(body)))
+}
+
+/// A waker that sends what it came to.
+fn sending<R: Send + 'static>(
+    body: impl Fn() -> R + Send + Sync + 'static,
+) -> (Waker, Receiver<R>) {
+    let (sender, receiver) = mpsc::channel();
+    let sender: Mutex<Sender<R>> = Mutex::new(sender);
+    let waker = waker(move || {
+        let sent = body();
+        let _ = sender.lock().unwrap().send(sent);
+    });
+    (waker, receiver)
+}
+
+fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+#[track_caller]
+fn is_pending<F: Future + Unpin>(future: &mut F, waker: &Waker) {
+    assert!(poll(future, waker).is_pending());
+}
+
+/// What is there already.
+#[track_caller]
+fn ready<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("there is nothing yet"),
+    }
+}
+
+/// Until the clock shows that a deadline of `of` from now is past, and the timer has seen it.
+fn until_past(link: Link, of: Duration) {
+    let error = call(link).deadline(of).wait().unwrap_err();
+    assert!(error.is_deadline());
+}
+
+#[test]
+fn a_visit_before_the_plugin_is_there_is_not_let_in() {
+    let opening = Opening::new("hostile", Limits::default()).unwrap();
+    let port = opening.port();
+    let visited = AtomicUsize::new(0);
+    let visit = || port.visit(|| visited.fetch_add(1, SeqCst));
+    assert_eq!(visit(), None);
+    let shutdowns = Arc::default();
+    let attached = opening.attach(Plugin { port, body: |_, _, _: &[u8]| {}, shutdowns });
+    assert_eq!(visit(), Some(0));
+    drop(attached);
+    assert_eq!((visit(), visited.load(SeqCst)), (None, 1));
+    let never_attached = Opening::new("hostile", Limits::default()).unwrap().port();
+    assert_eq!(never_attached.visit(|| ()), None);
+    assert_eq!(never_attached.end_all(&Fault::Unloaded), 0);
+}
+
+#[test]
+fn a_waker_may_unload_the_plugin_that_is_being_unloaded() {
+    let plugin = silent();
+    let (link, mut waiting) = (plugin.link, plugin.call());
+    let (waker, inner) = sending(move || link.unload(AT_ONCE));
+    is_pending(&mut waiting, &waker);
+    let outer = ends("an unload", move || link.unload(AT_ONCE));
+    let mut both = [outer, inner.recv_timeout(LONG).unwrap()];
+    both.sort_by_key(Result::is_err);
+    assert_eq!(both, [Ok(()), Err(UnloadError::AlreadyUnloaded)]);
+    assert_eq!(ready(waiting).map(drop), Err(Fault::Unloaded.into()));
+    assert_eq!(plugin.shutdowns.load(SeqCst), 1);
+    plugin.is_settled();
+}
+
+#[test]
+fn a_waker_may_drop_the_owner_of_the_plugin_that_is_being_unloaded() {
+    let opening = Opening::new("hostile", Limits::default()).unwrap();
+    let (port, shutdowns) = (opening.port(), Arc::<AtomicUsize>::default());
+    let body = |_: Port, _: Sid, _: &[u8]| {};
+    let attached = opening.attach(Plugin { port, body, shutdowns: shutdowns.clone() });
+    let link = attached.link();
+    let owner = Mutex::new(Some(attached));
+    let mut waiting = call(link);
+    let (waker, dropped) = sending(move || drop(owner.lock().unwrap().take()));
+    is_pending(&mut waiting, &waker);
+    let _ = ends("an unload", move || link.unload(AT_ONCE));
+    dropped.recv_timeout(LONG).unwrap();
+    assert_eq!(ready(waiting).map(drop), Err(Fault::Unloaded.into()));
+    assert_eq!((link.is_loaded(), shutdowns.load(SeqCst)), (false, 1));
+}
+
+#[test]
+fn an_unload_with_less_grace_does_not_wait_for_one_with_more() {
+    let plugin = silent();
+    let (link, open) = (plugin.link, plugin.call());
+    let patient = thread::spawn(move || link.unload(Duration::from_secs(3600)));
+    eventually("the plugin takes no more calls", || !link.is_loaded());
+    let hasty = ends("the unload without grace", move || link.unload(AT_ONCE));
+    let mut both = [hasty, ends("the other one", move || patient.join().unwrap())];
+    both.sort_by_key(Result::is_err);
+    assert_eq!(both, [Ok(()), Err(UnloadError::AlreadyUnloaded)]);
+    assert_eq!(ready(open).map(drop), Err(Fault::Unloaded.into()));
+}
+
+#[test]
+fn a_deadline_in_a_chunk_made_while_the_timer_looks_is_kept() {
+    let plugin = load(Limits::default().deadline(Duration::MAX), |_, _, _| {});
+    let link = plugin.link;
+    ends("each deadline", move || {
+        let mut open = Vec::new();
+        for round in 0..150_u64 {
+            // The last slot of the thread's last chunk: the next one is in a chunk that is new.
+            loop {
+                let call = call(link);
+                let index = call.sid().as_raw() % 64;
+                open.push(call);
+                if index == 63 {
+                    break;
+                }
+            }
+            let (mut first, start) = (call(link).deadline(millis(1)), Instant::now());
+            is_pending(&mut first, Waker::noop());
+            while open.last().unwrap().sid().as_raw() % 64 != 62 {
+                open.push(call(link));
+            }
+            // That deadline passes, and some time during or after the timer's look at it..
+            while start.elapsed() < millis(1) + Duration::from_micros(round * 4) {
+                std::hint::spin_loop();
+            }
+            // .. a call is made in a chunk that is made for it.
+            let error = call(link).deadline(millis(1)).wait().unwrap_err();
+            assert!(error.is_deadline());
+        }
+    });
+    plugin.is_settled();
+}
+
+#[test]
+fn the_first_call_of_each_of_many_new_threads_meets_its_deadline() {
+    let link = silent().link;
+    for _ in 0..4 {
+        let threads: Vec<_> = (0..64)
+            .map(|number| {
+                thread::spawn(move || {
+                    call(link).deadline(millis(1 + number % 4)).wait().map(drop).unwrap_err()
+                })
+            })
+            .collect();
+        for thread in threads {
+            let error = ends("a new thread's deadline", move || thread.join().unwrap());
+            assert!(error.is_deadline());
+        }
+    }
+}
+
+#[test]
+fn a_waker_that_the_timer_runs_cannot_block_it() {
+    let (plugin, other) = (silent(), silent());
+    let (link, doomed) = (plugin.link, other.link);
+    let (waker, results) = sending(move || {
+        let waited = call(link).wait().map(drop);
+        let timed = call(link).deadline(millis(1)).wait().map(drop);
+        (waited, timed, doomed.unload(LONG))
+    });
+    let mut timed = plugin.call().deadline(millis(5));
+    is_pending(&mut timed, &waker);
+    let refused = Err(CallError::WouldDeadlock);
+    let expected = (refused.clone(), refused, Err(UnloadError::WouldDeadlock));
+    assert_eq!(results.recv_timeout(LONG), Ok(expected));
+    assert!(ready(timed).unwrap_err().is_deadline());
+    deadlines_work(link);
+    assert!(!doomed.is_loaded(), "it takes no more calls");
+    assert_eq!(doomed.unload(AT_ONCE), Ok(()));
+    plugin.is_settled();
+}
+
+#[test]
+fn a_waker_that_waits_where_another_thread_answers_gets_its_answer() {
+    // On an ordinary thread a waker may block: nobody's deadline depends on it.
+    let plugin = load(Limits::default(), |port, sid, payload| {
+        if payload == b"now" {
+            let _ = port.answer(sid, RawStatus::OK, b"answered");
+        }
+    });
+    let link = plugin.link;
+    let (waker, results) =
+        sending(move || link.call(&entry(b"now")).unwrap().wait().map(Reply::into_vec));
+    let mut waiting = plugin.call();
+    is_pending(&mut waiting, &waker);
+    let (port, sid) = (plugin.port, waiting.sid());
+    let sent = ends("an answer", move || port.answer(sid, RawStatus::OK, b""));
+    assert_eq!(sent, Delivery::Taken);
+    assert_eq!(results.recv_timeout(LONG), Ok(Ok(b"answered".to_vec())));
+}
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("what a panic carried panics");
+    }
+}
+
+#[test]
+fn a_wakers_panic_that_panics_when_dropped_leaves_the_timer_alive() {
+    let plugin = silent();
+    let (link, blown) = (plugin.link, Arc::new(AtomicUsize::new(0)));
+    for round in 1..=3 {
+        let blowing = blown.clone();
+        let bomb = waker(move || {
+            blowing.fetch_add(1, SeqCst);
+            panic_any(Bomb);
+        });
+        let mut timed = plugin.call().deadline(millis(2));
+        is_pending(&mut timed, &bomb);
+        deadlines_work(link);
+        assert!(ready(timed).unwrap_err().is_deadline());
+        eventually("the waker has run", || blown.load(SeqCst) == round);
+    }
+    // And so for whoever answers.
+    let mut waiting = plugin.call();
+    is_pending(&mut waiting, &waker(|| panic_any(Bomb)));
+    assert_eq!(plugin.port.answer(waiting.sid(), RawStatus::OK, b"whole"), Delivery::Taken);
+    assert_eq!(&ready(waiting).unwrap()[..], b"whole");
+    plugin.is_settled();
+}
+
+#[test]
+fn a_plugin_that_stays_inside_keeps_no_other_caller_beyond_its_deadline() {
+    let (stay, leave) = mpsc::channel::<()>();
+    let (answered, is_answered) = mpsc::channel();
+    let ends_of_it = Mutex::new((leave, answered));
+    let plugin = load(Limits::default(), move |port, _, payload| {
+        if let Ok(sid) = payload.try_into().map(u64::from_le_bytes) {
+            let ends = ends_of_it.lock().unwrap();
+            let sent = port.answer(Sid::from_raw(sid), RawStatus::OK, b"from another's dispatch");
+            ends.1.send(sent).unwrap();
+            let _ = ends.0.recv_timeout(LONG);
+        }
+    });
+    let link = plugin.link;
+    let mut first = plugin.call().deadline(millis(500));
+    let (waker, woken) = sending(Instant::now);
+    is_pending(&mut first, &waker);
+    let (start, sid) = (Instant::now(), first.sid().as_raw().to_le_bytes());
+    let staying = thread::spawn(move || link.notify(&entry(&sid)));
+    assert_eq!(is_answered.recv_timeout(LONG), Ok(Delivery::Taken));
+    let at = woken.recv_timeout(LONG).expect("the caller is woken while the plugin stays inside");
+    assert!(at - start < LONG / 2);
+    assert_eq!(&ready(first).unwrap()[..], b"from another's dispatch");
+    stay.send(()).unwrap();
+    staying.join().unwrap().unwrap();
+    plugin.is_settled();
+}
+
+#[test]
+fn a_reader_is_not_kept_either() {
+    let (stay, leave) = mpsc::channel::<()>();
+    let leave = Mutex::new(leave);
+    let plugin = load(Limits::default(), move |port, _, payload| {
+        if let Ok(sid) = payload.try_into().map(u64::from_le_bytes) {
+            let _ = port.answer(Sid::from_raw(sid), RawStatus::OK, b"frame");
+            let _ = leave.lock().unwrap().recv_timeout(LONG);
+        }
+    });
+    let link = plugin.link;
+    let mut stream = plugin.stream().deadline(millis(500));
+    let sid = stream.sid().as_raw().to_le_bytes();
+    let (waker, woken) = sending(|| ());
+    {
+        let mut reading = Box::pin(stream.recv());
+        is_pending(&mut reading, &waker);
+        let staying = thread::spawn(move || link.notify(&entry(&sid)));
+        woken.recv_timeout(LONG).expect("the reader is woken while the plugin stays inside");
+        assert_eq!(&ready(reading).unwrap().unwrap()[..], b"frame");
+        stay.send(()).unwrap();
+        staying.join().unwrap().unwrap();
+    }
+    drop(stream);
+    plugin.is_settled();
+}
+
+#[test]
+fn a_notification_whose_dispatch_panics_is_over() {
+    let plugin = load(Limits::default(), |_, _, _| panic!("the plugin's own"));
+    for _ in 0..3 {
+        let link = plugin.link;
+        let unwound = catch_unwind(AssertUnwindSafe(|| link.notify(&entry(b"")))).is_err();
+        assert!(unwound, "the caller is unwound");
+    }
+    let metrics = plugin.link.metrics();
+    assert_eq!((metrics.calls, metrics.notified, metrics.in_flight), (3, 3, 0), "{metrics:?}");
+    assert_eq!(plugin.link.unload(LONG), Ok(()), "and nobody is thought to be inside");
+}
+
+#[test]
+fn a_deadline_given_after_the_first_wait_begins_anew() {
+    let plugin = load(Limits::default().deadline(millis(200)), |_, _, _| {});
+    // It replaces the plugin's own, which was armed already.
+    let mut waiting = plugin.call();
+    is_pending(&mut waiting, Waker::noop());
+    let mut waiting = waiting.deadline(Duration::MAX);
+    is_pending(&mut waiting, Waker::noop());
+    until_past(plugin.link, millis(300));
+    assert_eq!(plugin.port.answer(waiting.sid(), RawStatus::OK, b"in time"), Delivery::Taken);
+    assert_eq!(&ready(waiting).unwrap()[..], b"in time");
+    // It is what the fault tells of, and what is waited for.
+    let patient = silent();
+    let mut waiting = patient.call();
+    is_pending(&mut waiting, Waker::noop());
+    let (waiting, start) = (waiting.deadline(millis(30)), Instant::now());
+    let error = ends("the new deadline", move || waiting.wait().map(drop)).unwrap_err();
+    assert_eq!(error, Fault::Deadline { after: millis(30) }.into());
+    assert!(start.elapsed() >= millis(30));
+}
+
+#[test]
+fn a_deadline_that_was_replaced_never_ends_the_slots_next_call() {
+    let plugin = load(Limits::default().deadline(millis(200)), |_, _, _| {});
+    let mut waiting = plugin.call();
+    is_pending(&mut waiting, Waker::noop());
+    assert_eq!(plugin.port.answer(waiting.sid(), RawStatus::OK, b""), Delivery::Taken);
+    let index = waiting.sid().as_raw() % MAX_OPEN as u64;
+    drop(ready(waiting.deadline(Duration::MAX)).unwrap());
+    let mut next = plugin.call().deadline(Duration::MAX);
+    assert_eq!(next.sid().as_raw() % MAX_OPEN as u64, index, "the same slot");
+    is_pending(&mut next, Waker::noop());
+    until_past(plugin.link, millis(300));
+    assert_eq!(plugin.port.answer(next.sid(), RawStatus::OK, b""), Delivery::Taken);
+    assert!(ready(next).is_ok());
+}
+
+#[test]
+fn a_wait_for_a_frame_that_is_dropped_takes_its_deadline_along() {
+    let plugin = silent();
+    let mut stream = plugin.stream().deadline(millis(200));
+    let sid = stream.sid();
+    {
+        let mut reading = Box::pin(stream.recv());
+        is_pending(&mut reading, Waker::noop());
+    }
+    until_past(plugin.link, millis(300));
+    assert_eq!(plugin.port.answer(sid, RawStatus::OK, b"frame"), Delivery::Taken);
+    assert_eq!(&ready(stream.recv()).unwrap().unwrap()[..], b"frame");
+    // The next wait has the whole time again.
+    let start = Instant::now();
+    let mut reading = Box::pin(stream.recv());
+    let (waker, woken) = sending(|| ());
+    is_pending(&mut reading, &waker);
+    woken.recv_timeout(LONG).unwrap();
+    assert!(ready(reading).unwrap_err().is_deadline());
+    assert!(start.elapsed() >= millis(200));
+}
+
+#[test]
+fn an_immediate_answer_to_a_call_that_the_host_ended_is_its_fault() {
+    let plugin = silent();
+    let ended = plugin.call();
+    assert_eq!(plugin.port.end_all(&Fault::InstanceLost), 1);
+    assert_eq!(ended.now().map(drop), Err(Fault::InstanceLost.into()));
+    let faulted = plugin.call();
+    assert_eq!(plugin.port.fault(faulted.sid(), Fault::Unanswered), Delivery::Taken);
+    assert_eq!(faulted.now().map(drop), Err(Fault::Unanswered.into()));
+    let open = plugin.call();
+    assert_eq!(open.now().map(drop), Err(CallError::NotImmediate));
+    let metrics = plugin.link.metrics();
+    assert_eq!((metrics.faults.total(), metrics.cancelled), (2, 1), "{metrics:?}");
+    plugin.is_settled();
+}
+
+#[test]
+fn a_stream_takes_data_while_its_plugin_drains() {
+    let plugin = silent();
+    let (link, mut stream) = (plugin.link, plugin.stream());
+    let draining = thread::spawn(move || link.unload(LONG));
+    eventually("the plugin takes no more calls", || !link.is_loaded());
+    assert_eq!(link.notify(&entry(b"")), Err(CallError::Unloaded), "no new call is let in");
+    assert_eq!(stream.send(b"data"), Ok(()));
+    assert_eq!(&ready(stream.recv()).unwrap().unwrap()[..], b"data");
+    assert_eq!(stream.close(), Ok(()));
+    assert_eq!(ready(stream.recv()).unwrap().unwrap().status(), Status::StreamEnd);
+    assert!(ready(stream.recv()).unwrap().is_none());
+    drop(stream);
+    assert_eq!(ends("the unload", move || draining.join().unwrap()), Ok(()));
+}
+
+/// Bytes whose owner counts that they are given back, and panics.
+struct Costly(Arc<AtomicUsize>);
+
+#[expect(unsafe_code, reason = "the trait is unsafe to implement")]
+// SAFETY: the bytes are static. Dropping it panics, against the contract, which the test is about.
+unsafe impl OwnedBytes for Costly {
+    fn bytes(&self) -> &[u8] {
+        b"costly"
+    }
+}
+
+impl Drop for Costly {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
+        panic!("giving the bytes back panics");
+    }
+}
+
+#[test]
+fn owned_bytes_that_panic_when_dropped_cost_nothing_else() {
+    let plugin = load(Limits::default().stream_frames(2), |_, _, _| {});
+    let (port, dropped) = (plugin.port, Arc::new(AtomicUsize::new(0)));
+    let costly = || Box::new(Costly(dropped.clone()));
+    // A reply, dropped or made a vector of.
+    for _ in 0..3 {
+        let call = plugin.call();
+        assert_eq!(port.answer_owned(call.sid(), RawStatus::OK, costly()), Delivery::Taken);
+        assert_eq!(&call.now().unwrap()[..], b"costly");
+        let call = plugin.call();
+        assert_eq!(port.answer_owned(call.sid(), RawStatus::OK, costly()), Delivery::Taken);
+        assert_eq!(call.now().unwrap().into_vec(), b"costly");
+    }
+    // An answer that nobody reads.
+    let call = plugin.call();
+    assert_eq!(port.answer_owned(call.sid(), RawStatus::OK, costly()), Delivery::Taken);
+    drop(call);
+    assert_eq!(dropped.load(SeqCst), 7);
+    // A frame that is read, one for which there is no room, and ones that nobody reads.
+    let mut stream = plugin.stream();
+    let sid = stream.sid();
+    assert_eq!(port.send_frame_owned(sid, RawStatus::OK, costly()), Delivery::Taken);
+    assert_eq!(&ready(stream.recv()).unwrap().unwrap()[..], b"costly");
+    assert_eq!(dropped.load(SeqCst), 8);
+    for _ in 0..2 {
+        assert_eq!(port.send_frame_owned(sid, RawStatus::OK, costly()), Delivery::Taken);
+    }
+    let full =
+        catch_unwind(AssertUnwindSafe(|| port.send_frame_owned(sid, RawStatus::OK, costly())));
+    assert!(!matches!(full, Ok(Delivery::Taken)));
+    assert_eq!(port.answer(sid, RawStatus::STREAM_END, b"end"), Delivery::Taken);
+    assert_eq!(&ready(stream.recv()).unwrap().unwrap()[..], b"costly");
+    drop(stream);
+    assert_eq!(dropped.load(SeqCst), 11);
+    deadlines_work(plugin.link);
+    plugin.is_settled();
+}
+
+#[test]
+fn the_largest_queue_takes_8192_frames_and_the_end() {
+    let plugin = load(Limits::default().stream_frames(8192), |_, _, _| {});
+    let (port, mut stream) = (plugin.port, plugin.stream());
+    let sid = stream.sid();
+    let frame = |number: u32| port.send_frame(sid, RawStatus::OK, &number.to_le_bytes());
+    let (mut sent, mut read) = (0, 0);
+    // Filled three times over, from another place in the ring each time.
+    for spare in [8192, 5000, 1] {
+        while frame(sent) == Delivery::Taken {
+            sent += 1;
+        }
+        assert_eq!(sent - read, 8192);
+        for _ in 0..spare {
+            assert_eq!(ready(stream.recv()).unwrap().unwrap()[..], u32::to_le_bytes(read));
+            read += 1;
+        }
+    }
+    assert_eq!(frame(sent), Delivery::Taken);
+    sent += 1;
+    assert_eq!(frame(sent), Delivery::Full);
+    assert_eq!(port.answer(sid, RawStatus::STREAM_END, b"end"), Delivery::Taken);
+    while read < sent {
+        assert_eq!(ready(stream.recv()).unwrap().unwrap()[..], u32::to_le_bytes(read));
+        read += 1;
+    }
+    assert_eq!(&ready(stream.recv()).unwrap().unwrap()[..], b"end");
+    assert!(ready(stream.recv()).unwrap().is_none());
+}
+
+#[test]
+fn a_queue_that_cannot_be_is_refused() {
+    for (value, is_fine) in
+        [(0, false), (1, true), (8192, true), (8193, false), (usize::MAX, false)]
+    {
+        let opening = Opening::new("hostile", Limits::default().stream_frames(value));
+        assert_eq!(opening.is_ok(), is_fine, "{value}");
+        if let Err(error) = opening {
+            let (name, least, most) = ("stream_frames", 1, 8192);
+            assert_eq!(error, LinkError::BadLimit { name, value, least, most });
+        }
+    }
+}
+
+#[test]
+fn a_calls_state_has_so_many_keys_and_no_more() {
+    let plugin = silent();
+    let (port, open) = (plugin.port, plugin.call());
+    let set = |key: u32, value: &[u8]| port.set_state(open.sid(), &key.to_string(), value);
+    for key in 0..256 {
+        assert_eq!(set(key, b""), Ok(()));
+    }
+    assert_eq!(set(256, b""), Err(StateError::TooManyKeys));
+    assert_eq!(set(255, b"a new value for an old key"), Ok(()));
+    assert_eq!(port.state(open.sid(), "256"), None);
+    let other = plugin.call();
+    assert_eq!(port.set_state(other.sid(), "256", b""), Ok(()), "each call has its own");
+}

@@ -1,0 +1,212 @@
+//! What a burst leaves behind when nothing is open any more: little, and no more for a larger one.
+//!
+//! One test, step by step: it counts the memory of the whole process.
+
+#![expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
+
+use ringbox_ring::*;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+/// How much is allocated now.
+static LIVE: AtomicI64 = AtomicI64::new(0);
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.fetch_add(layout.size() as i64, SeqCst);
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size() as i64, SeqCst);
+        // SAFETY: what was allocated here was allocated by the system's allocator.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// What `body` leaves allocated, in bytes.
+fn left_by(body: impl FnOnce()) -> i64 {
+    let before = LIVE.load(SeqCst);
+    body();
+    LIVE.load(SeqCst) - before
+}
+
+const MIB: i64 = 1 << 20;
+/// What a slot itself takes, which stays for good.
+const SLOT: i64 = 144;
+
+struct Silent;
+
+impl PluginBackend for Silent {
+    fn dispatch(&self, _: Sid, _: &Invocation<'_>) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+#[derive(Copy, Clone)]
+struct Plugin {
+    link: Link,
+    port: Port,
+}
+
+fn load(limits: Limits) -> Plugin {
+    let opening = Opening::new("kept", limits).unwrap();
+    let port = opening.port();
+    Plugin { link: opening.attach(Silent).detach(), port }
+}
+
+impl Plugin {
+    fn call(self) -> Call {
+        self.link.call(&Invocation::entry("entry", b"")).unwrap()
+    }
+
+    fn stream(self) -> Stream {
+        self.link.stream(&Invocation::entry("entry", b"")).unwrap()
+    }
+
+    /// So many calls at one time, each with an answer of 4 KiB.
+    fn replies(self, count: usize) -> Vec<Reply> {
+        let answered = || {
+            let call = self.call();
+            assert_eq!(self.port.answer(call.sid(), RawStatus::OK, &[7; 4096]), Delivery::Taken);
+            call.now().unwrap()
+        };
+        (0..count).map(|_| answered()).collect()
+    }
+}
+
+fn ready<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("there is nothing yet"),
+    }
+}
+
+#[test]
+fn a_burst_leaves_little_behind() {
+    // What is made once: the timer, this thread's lane, the plugin.
+    let plugin = load(Limits::default());
+    drop(plugin.replies(1));
+    buffers_of_a_burst_of_calls_are_given_back(plugin);
+    buffers_of_calls_that_end_elsewhere_are_given_back(plugin);
+    a_large_answers_buffer_is_given_back(plugin);
+    queues_of_a_burst_of_streams_are_given_back();
+    frames_that_were_read_keep_few_buffers();
+    state_of_calls_that_are_over_is_given_back(plugin);
+    state_set_while_its_call_ends_is_nobody_elses(plugin);
+    assert_eq!(plugin.link.metrics().in_flight, 0);
+}
+
+/// 10,000 replies are 40 MiB. A lane keeps 1,024 buffers of at most 4 KiB.
+fn buffers_of_a_burst_of_calls_are_given_back(plugin: Plugin) {
+    let left = left_by(|| drop(plugin.replies(10_000)));
+    assert!(left < 5 * MIB + 10_000 * SLOT, "{left} bytes are kept");
+    assert!(left > 2 * MIB, "and some are, for the next ones");
+    let more = left_by(|| drop(plugin.replies(10_000)));
+    assert!(more < MIB, "a second burst leaves {more} bytes more");
+}
+
+/// Dropped by a thread that isn't the slots' own: as many again may be kept.
+fn buffers_of_calls_that_end_elsewhere_are_given_back(plugin: Plugin) {
+    let left = left_by(|| {
+        let replies = plugin.replies(10_000);
+        thread::spawn(move || drop(replies)).join().unwrap();
+    });
+    assert!(left < 5 * MIB, "{left} bytes are kept");
+}
+
+fn a_large_answers_buffer_is_given_back(plugin: Plugin) {
+    let left = left_by(|| {
+        let call = plugin.call();
+        let sent = plugin.port.answer(call.sid(), RawStatus::OK, &vec![1; 8 << 20]);
+        assert_eq!(sent, Delivery::Taken);
+        drop(call.now().unwrap());
+    });
+    assert!(left < MIB, "{left} bytes are kept");
+}
+
+/// Each of the streams has a queue of 300 KiB and more, and a lane keeps 16 queues.
+fn queues_of_a_burst_of_streams_are_given_back() {
+    let plugin = load(Limits::default().stream_frames(8191));
+    let left = left_by(|| drop((0..200).map(|_| plugin.stream()).collect::<Vec<_>>()));
+    assert!(left < 16 * MIB, "{left} bytes are kept");
+    // So many of another length push those out.
+    let plugin = load(Limits::default().stream_frames(1));
+    let left = left_by(|| drop((0..16).map(|_| plugin.stream()).collect::<Vec<_>>()));
+    assert!(left < 0, "{left} bytes more are kept");
+}
+
+/// 2,000 frames of 4 KiB are 8 MiB. A queue keeps 256 KiB of buffers, and a lane 16 queues.
+fn frames_that_were_read_keep_few_buffers() {
+    let plugin = load(Limits::default().stream_frames(2000));
+    let left = left_by(|| {
+        let fill = |_| {
+            let mut stream = plugin.stream();
+            let frame =
+                |sid| plugin.port.send_frame(sid, RawStatus::OK, &[7; 4096]) == Delivery::Taken;
+            for _ in 0..2000 {
+                assert!(frame(stream.sid()));
+            }
+            for _ in 0..1000 {
+                assert_eq!(ready(stream.recv()).unwrap().unwrap().len(), 4096);
+            }
+            stream
+        };
+        drop((0..16).map(fill).collect::<Vec<_>>());
+    });
+    // The entries themselves are 16 times 2,048 of 40 bytes.
+    assert!(left < 16 * (256 << 10) + 3 * MIB, "{left} bytes are kept");
+}
+
+fn state_of_calls_that_are_over_is_given_back(plugin: Plugin) {
+    let left = left_by(|| {
+        let calls: Vec<_> = (0..500).map(|_| plugin.call()).collect();
+        for call in &calls {
+            assert_eq!(plugin.port.set_state(call.sid(), "key", &[1; 60_000]), Ok(()));
+        }
+    });
+    assert!(left < MIB, "{left} bytes are kept");
+}
+
+/// The plugin sets it just when the caller leaves. It is gone then, or at the latest when the slot
+/// has served its next call, which finds nothing of it.
+fn state_set_while_its_call_ends_is_nobody_elses(plugin: Plugin) {
+    let left = left_by(|| {
+        let (sids, received) = mpsc::channel::<Sid>();
+        let (set, is_set) = mpsc::channel();
+        let setting = thread::spawn(move || {
+            for sid in received {
+                set.send(plugin.port.set_state(sid, "key", &[1; 60_000]).is_ok()).unwrap();
+            }
+        });
+        for round in 0..2000 {
+            let call = plugin.call();
+            let gone = call.sid();
+            sids.send(gone).unwrap();
+            for _ in 0..round % 500 {
+                std::hint::spin_loop();
+            }
+            drop(call);
+            let next = plugin.call();
+            assert_eq!(plugin.port.state(next.sid(), "key"), None);
+            let _ = is_set.recv().unwrap();
+            assert_eq!(plugin.port.state(gone, "key"), None);
+            assert_eq!(plugin.port.state(next.sid(), "key"), None);
+        }
+        drop(sids);
+        setting.join().unwrap();
+    });
+    assert!(left < MIB, "{left} bytes are kept");
+}
