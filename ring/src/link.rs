@@ -360,7 +360,8 @@ impl Link {
         }
         // No lock is held while anything below waits, wakes or ends a call: another thread that
         // unloads the same plugin with less grace is not kept.
-        wait_until(grace, || cell.in_flight() == 0 || cell.is_gone());
+        // A thread that was let in counts its call a moment later, so idle is asked first.
+        wait_until(grace, || (cell.is_idle() && cell.in_flight() == 0) || cell.is_gone());
         cell.end_calls();
         cell.close(gate::SHUT);
         if !wait_until(STAY, || cell.is_idle()) {
