@@ -1,0 +1,212 @@
+//! What a plugin holds of its host: the address of a `Context`, for as long as the process lives.
+//!
+//! | field | who writes it |
+//! |---|---|
+//! | `port`, `answer_limit`, limits | nobody after `open` |
+//! | `stage` | the loader, once each: OPENING to SERVING (or not), then to OVER |
+//! | `wake` | the loader, before the plugin is attached |
+//! | counts | whoever holds what is counted |
+
+#![expect(unsafe_code, reason = "foreign code holds a context by its address")]
+
+use crate::lease::Leases;
+use crate::log::LogRate;
+use crate::options::Options;
+use crate::timer;
+use ringbox_abi::v1::NrBytes;
+use ringbox_abi::{RawStatus, ViewError};
+use ringbox_ring::{Delivery, Fault, Port, Sid};
+use std::ffi::c_void;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+/// One load of one plugin. Never freed: its address is what the plugin's code answers with, also
+/// when it is late.
+#[repr(C)]
+pub(crate) struct Context {
+    /// First, with what each answer looks at.
+    pub(crate) port: Port,
+    answer_limit: u64,
+    stage: AtomicU8,
+    wake: OnceLock<Wake>,
+    pub(crate) timer_limit: usize,
+    /// Wakes that were asked for and have not come.
+    pub(crate) timers: AtomicUsize,
+    /// Bytes of the plugin's that replies hold.
+    given: AtomicUsize,
+    pub(crate) leases: Leases,
+    pub(crate) log: LogRate,
+}
+
+/// The plugin's context, which the host hands back to its functions and does not look into.
+#[derive(Debug, Copy, Clone)]
+#[repr(transparent)]
+pub(crate) struct PluginCtx(pub(crate) *mut c_void);
+
+// SAFETY: by the ABI a plugin's functions are called with it from any thread, at the same time.
+unsafe impl Send for PluginCtx {}
+// SAFETY: as above.
+unsafe impl Sync for PluginCtx {}
+
+/// How the host wakes the plugin.
+#[derive(Debug, Copy, Clone)]
+pub(crate) struct Wake {
+    pub(crate) ctx: PluginCtx,
+    pub(crate) function: unsafe extern "C" fn(plugin_ctx: *mut c_void, token: u64),
+}
+
+const OPENING: u8 = 0;
+const SERVING: u8 = 1;
+const OVER: u8 = 2;
+
+/// What became of a wake.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub(crate) enum Woken {
+    Done,
+    /// The plugin is still being started, and can't be called yet.
+    NotYet,
+}
+
+impl Context {
+    pub(crate) fn open(port: Port, options: &Options) -> &'static Self {
+        Box::leak(Box::new(Self {
+            port,
+            answer_limit: options.limits.answer_bytes as u64,
+            stage: AtomicU8::new(OPENING),
+            wake: OnceLock::new(),
+            timer_limit: options.timers,
+            timers: AtomicUsize::new(0),
+            given: AtomicUsize::new(0),
+            leases: Leases::new(options.leases, options.lease_bytes),
+            log: LogRate::new(options.log_lines),
+        }))
+    }
+
+    pub(crate) fn as_raw(&'static self) -> *mut c_void {
+        std::ptr::from_ref(self).cast_mut().cast()
+    }
+
+    /// # Safety
+    /// `raw` is null, or what `as_raw` returned in this process. (Contexts are never freed.)
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw(raw: *mut c_void) -> Option<&'static Self> {
+        // SAFETY: as required above, null or the address of a leaked `Context`.
+        unsafe { raw.cast::<Self>().as_ref() }
+    }
+
+    /// The plugin can be called from here on.
+    pub(crate) fn serve(&self) {
+        self.stage.store(SERVING, Ordering::Release);
+    }
+
+    /// The plugin's `shutdown` has returned, or it never started.
+    pub(crate) fn end(&'static self) {
+        self.stage.store(OVER, Ordering::Release);
+        timer::forget(self);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.stage.load(Ordering::Acquire) == OVER
+    }
+
+    pub(crate) fn set_wake(&self, wake: Wake) {
+        let _ = self.wake.set(wake);
+    }
+
+    pub(crate) fn can_wake(&self) -> bool {
+        self.wake.get().is_some() && !self.is_over()
+    }
+
+    /// Calls the plugin's `wake`, unless it is gone.
+    pub(crate) fn wake(&self, token: u64) -> Woken {
+        match (self.stage.load(Ordering::Acquire), self.wake.get()) {
+            (OPENING, _) => return Woken::NotYet,
+            (SERVING, Some(wake)) => {
+                self.port.visit(|| {
+                    // SAFETY: the function and the context are the plugin's own (`set_wake`), and
+                    // the visit keeps it from being shut down meanwhile.
+                    unsafe { (wake.function)(wake.ctx.0, token) };
+                });
+            }
+            _ => {}
+        }
+        Woken::Done
+    }
+
+    /// The bytes of a plugin's view, if they may be an answer.
+    ///
+    /// # Safety
+    /// As [`NrBytes::as_slice`], for views of no more than the answer's limit.
+    #[inline(always)]
+    pub(crate) unsafe fn bytes<'a>(&self, payload: NrBytes) -> Result<&'a [u8], Fault> {
+        if payload.len > self.answer_limit {
+            return Err(self.too_long(payload.ptr, payload.len));
+        }
+        // SAFETY: asked of the caller.
+        unsafe { payload.as_slice() }.map_err(Fault::BadView)
+    }
+
+    /// What is wrong with a view that is longer than an answer may be.
+    #[cold]
+    fn too_long(&self, ptr: *const u8, len: u64) -> Fault {
+        if ptr.is_null() {
+            return Fault::BadView(ViewError::NullPointer { len });
+        }
+        let most = isize::MAX as u64;
+        if len > most {
+            return Fault::BadView(ViewError::TooLong { len, limit: most });
+        }
+        Fault::TooLarge { len, limit: self.port.limits().answer_bytes }
+    }
+
+    /// The fault that an owned payload's error comes to.
+    #[cold]
+    pub(crate) fn bad_view(&self, ptr: *const u8, len: u64, error: ViewError) -> Fault {
+        match error {
+            ViewError::TooLong { .. } => self.too_long(ptr, len),
+            error => Fault::BadView(error),
+        }
+    }
+
+    /// Ends the call, and is what its plugin is told.
+    #[cold]
+    pub(crate) fn fault(&self, sid: u64, fault: Fault) -> RawStatus {
+        let _ = self.port.fault(Sid::from_raw(sid), fault);
+        RawStatus::INVALID
+    }
+
+    /// How many answers hold bytes that only the plugin can free.
+    pub(crate) fn given(&self) -> usize {
+        self.given.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn count_given(&'static self) -> GivenCount {
+        self.given.fetch_add(1, Ordering::Relaxed);
+        GivenCount(self)
+    }
+
+    pub(crate) fn answer_limit(&self) -> u64 {
+        self.answer_limit
+    }
+}
+
+/// Keeps the plugin mapped for as long as it lives.
+pub(crate) struct GivenCount(&'static Context);
+
+impl Drop for GivenCount {
+    fn drop(&mut self) {
+        self.0.given.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// What the plugin is told of an answer's or a frame's fate.
+#[inline(always)]
+pub(crate) fn told(sid: u64, delivery: Delivery) -> RawStatus {
+    match delivery {
+        Delivery::Taken => RawStatus::OK,
+        Delivery::Full => RawStatus::BACKPRESSURE,
+        // An answer that nobody expects is as good as any.
+        Delivery::Dropped if Sid::from_raw(sid).is_notify() => RawStatus::OK,
+        Delivery::Dropped => RawStatus::INVALID,
+    }
+}
