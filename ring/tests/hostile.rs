@@ -445,10 +445,10 @@ fn a_deadline_that_was_replaced_never_ends_the_slots_next_call() {
     let mut waiting = plugin.call();
     is_pending(&mut waiting, Waker::noop());
     assert_eq!(plugin.port.answer(waiting.sid(), RawStatus::OK, b""), Delivery::Taken);
-    let index = waiting.sid().as_raw() % MAX_OPEN as u64;
+    let slot = index(waiting.sid());
     drop(ready(waiting.deadline(Duration::MAX)).unwrap());
     let mut next = plugin.call().deadline(Duration::MAX);
-    assert_eq!(next.sid().as_raw() % MAX_OPEN as u64, index, "the same slot");
+    assert_eq!(index(next.sid()), slot, "the same slot");
     is_pending(&mut next, Waker::noop());
     until_past(plugin.link, millis(300));
     assert_eq!(plugin.port.answer(next.sid(), RawStatus::OK, b""), Delivery::Taken);
@@ -623,4 +623,194 @@ fn a_calls_state_has_so_many_keys_and_no_more() {
     assert_eq!(port.state(open.sid(), "256"), None);
     let other = plugin.call();
     assert_eq!(port.set_state(other.sid(), "256", b""), Ok(()), "each call has its own");
+}
+
+fn index(sid: Sid) -> u64 {
+    sid.as_raw() % MAX_OPEN as u64
+}
+
+#[test]
+fn a_deadline_of_a_call_that_is_over_never_ends_the_slots_next_call() {
+    let plugin = load(Limits::default().deadline(millis(200)), |_, _, _| {});
+    // Answered, given up, read as a stream, given up as one.
+    for end in 0..4 {
+        let gone = if end < 2 {
+            let mut call = plugin.call();
+            is_pending(&mut call, Waker::noop());
+            let sid = call.sid();
+            if end == 0 {
+                assert_eq!(plugin.port.answer(sid, RawStatus::OK, b""), Delivery::Taken);
+                drop(ready(call).unwrap());
+            }
+            sid
+        } else {
+            let mut stream = plugin.stream();
+            let sid = stream.sid();
+            let mut reading = Box::pin(stream.recv());
+            is_pending(&mut reading, Waker::noop());
+            if end == 2 {
+                assert_eq!(plugin.port.answer(sid, RawStatus::STREAM_END, b""), Delivery::Taken);
+                assert!(ready(reading).unwrap().is_some());
+            } else {
+                // Its deadline stays armed, as that of a future which is never polled again.
+                std::mem::forget(reading);
+            }
+            drop(stream);
+            sid
+        };
+        let mut next = plugin.call().deadline(Duration::MAX);
+        assert_eq!(index(next.sid()), index(gone), "the same slot");
+        is_pending(&mut next, Waker::noop());
+        until_past(plugin.link, millis(300));
+        assert_eq!(plugin.port.answer(next.sid(), RawStatus::OK, b""), Delivery::Taken);
+        assert!(ready(next).is_ok());
+    }
+}
+
+#[test]
+fn a_foreign_port_answers_nothing_from_inside_the_dispatch_either() {
+    let thief = silent();
+    let stolen = thief.port;
+    let plugin = load(Limits::default(), move |port, sid, _| {
+        assert_eq!(stolen.answer(sid, RawStatus::OK, b"forged"), Delivery::Dropped);
+        assert_eq!(stolen.answer_vec(sid, RawStatus::OK, b"forged".to_vec()), Delivery::Dropped);
+        assert_eq!(stolen.send_frame(sid, RawStatus::OK, b"forged"), Delivery::Dropped);
+        assert_eq!(stolen.fault(sid, Fault::Unanswered), Delivery::Dropped);
+        // Another instance of the same plugin is foreign as well.
+        let sibling = port.instance().answer(sid, RawStatus::OK, b"forged");
+        assert_eq!(sibling, Delivery::Dropped);
+        assert_eq!(port.answer(sid, RawStatus::ERR, b"real"), Delivery::Taken);
+    });
+    assert_eq!(&plugin.call().now().unwrap()[..], b"real");
+    assert_eq!(&ready(plugin.stream().recv()).unwrap().unwrap()[..], b"real");
+    assert_eq!((thief.link.metrics().foreign, plugin.link.metrics().foreign), (8, 2));
+}
+
+#[test]
+fn however_a_call_ends_its_slot_serves_the_next() {
+    let plugin = load(Limits::default().stream_frames(4), |port, sid, payload| match payload {
+        b"now" => assert_eq!(port.answer(sid, RawStatus::OK, b""), Delivery::Taken),
+        b"panic" => panic!("the plugin's own"),
+        _ => {}
+    });
+    struct Refuses;
+    impl PluginBackend for Refuses {
+        fn dispatch(&self, _: Sid, _: &Invocation<'_>) -> Result<(), Refusal> {
+            Err(Refusal::Status(Status::Unsupported))
+        }
+    }
+    let (link, port) = (plugin.link, plugin.port);
+    let refusing = Opening::new("refuses", Limits::default()).unwrap().attach(Refuses);
+    let ends: [(&str, &dyn Fn()); 10] = [
+        ("answered", &|| drop(link.call(&entry(b"now")).unwrap().now().unwrap())),
+        ("answered and unread", &|| drop(link.call(&entry(b"now")).unwrap())),
+        ("left", &|| drop(plugin.call())),
+        ("not immediate", &|| assert!(plugin.call().now().is_err())),
+        ("refused", &|| assert!(refusing.link().call(&entry(b"")).is_err())),
+        ("a refused stream", &|| assert!(refusing.link().stream(&entry(b"")).is_err())),
+        ("a stream that was left", &|| drop(plugin.stream())),
+        ("a stream with frames", &|| drop(link.stream(&entry(b"now")).unwrap())),
+        ("ended by the host", &|| {
+            let call = plugin.call();
+            assert_eq!(port.fault(call.sid(), Fault::Unanswered), Delivery::Taken);
+            drop(call);
+        }),
+        ("unwound", &|| {
+            let call = || drop(link.call(&entry(b"panic")));
+            assert!(catch_unwind(AssertUnwindSafe(call)).is_err());
+        }),
+    ];
+    let first = plugin.call();
+    let slot = index(first.sid());
+    drop(first);
+    for (how, end) in ends {
+        end();
+        let next = plugin.call();
+        assert_eq!(index(next.sid()), slot, "{how}");
+        // Listed twice, it would serve two at a time.
+        assert_ne!(index(plugin.call().sid()), slot, "{how}");
+    }
+    plugin.is_settled();
+    assert_eq!(refusing.link().metrics().in_flight, 0);
+}
+
+#[test]
+fn a_stray_answer_is_counted_for_what_it_is() {
+    let (plugin, other) = (silent(), silent());
+    let port = plugin.port;
+    let counts = || {
+        let metrics = plugin.link.metrics();
+        [metrics.late, metrics.double, metrics.foreign, metrics.unknown]
+    };
+    let stray = |sid: Sid, status: RawStatus| {
+        assert_eq!(port.answer(sid, status, b"stray"), Delivery::Dropped);
+    };
+    // The caller has left, and so has its slot's next one.
+    let left = plugin.call().sid();
+    stray(left, RawStatus::OK);
+    drop(plugin.call());
+    stray(left, RawStatus::OK);
+    assert_eq!(counts(), [2, 0, 0, 0]);
+    // The host ended it, and its caller has not looked yet.
+    let (ended, ended_stream) = (plugin.call(), plugin.stream());
+    assert_eq!(port.end_all(&Fault::InstanceLost), 2);
+    stray(ended.sid(), RawStatus::OK);
+    stray(ended_stream.sid(), RawStatus::OK);
+    assert_eq!(counts(), [4, 0, 0, 0]);
+    // It has its answer, or its last frame.
+    let (answered, over) = (plugin.call(), plugin.stream());
+    assert_eq!(port.answer(answered.sid(), RawStatus::OK, b""), Delivery::Taken);
+    assert_eq!(port.answer(over.sid(), RawStatus::STREAM_END, b""), Delivery::Taken);
+    stray(answered.sid(), RawStatus::OK);
+    stray(over.sid(), RawStatus::OK);
+    assert_eq!(counts(), [4, 2, 0, 0]);
+    // It is another plugin's.
+    let (theirs, their_stream) = (other.call(), other.stream());
+    stray(theirs.sid(), RawStatus::OK);
+    stray(their_stream.sid(), RawStatus::OK);
+    assert_eq!(counts(), [4, 2, 2, 0]);
+    // It never was: 0, a generation to come, a slot that isn't there.
+    for sid in [0, answered.sid().as_raw() + (1 << 40), (1 << 62) | 0xf_ffff] {
+        stray(Sid::from_raw(sid), RawStatus::OK);
+    }
+    assert_eq!(counts(), [4, 2, 2, 3]);
+    // What expects no answer may get one.
+    stray(Sid::from_raw(1 << 63 | 1 << 20), RawStatus::OK);
+    assert_eq!(counts(), [4, 2, 2, 3]);
+    assert_eq!(other.link.metrics().foreign, 0);
+}
+
+#[test]
+fn no_slot_begins_with_generation_0_so_0_is_no_sid() {
+    let plugin = silent();
+    let calls: Vec<_> = (0..300).map(|_| plugin.call()).collect();
+    assert!(calls.iter().all(|call| call.sid().as_raw() >> 20 != 0));
+}
+
+#[test]
+fn a_notification_is_told_from_a_call() {
+    let sids = Arc::<Mutex<Vec<Sid>>>::default();
+    let seen = sids.clone();
+    let plugin = load(Limits::default(), move |_, sid, _| seen.lock().unwrap().push(sid));
+    // Notifications have numbers, whose low bits are those of slots with an open call each.
+    let open: Vec<_> = (0..300).map(|_| plugin.call()).collect();
+    for _ in 0..300 {
+        plugin.link.notify(&entry(b"")).unwrap();
+    }
+    let sids = std::mem::take(&mut *sids.lock().unwrap());
+    let notified: Vec<_> = sids.into_iter().filter(|sid| sid.is_notify()).collect();
+    assert_eq!(notified.len(), 300);
+    for sid in &notified {
+        assert_eq!(plugin.port.answer(*sid, RawStatus::OK, b""), Delivery::Dropped);
+        assert_eq!(plugin.port.set_state(*sid, "key", b""), Err(StateError::NotOpen));
+    }
+    for call in &open {
+        let forged = Sid::from_raw(call.sid().as_raw() | 1 << 63);
+        assert_eq!(plugin.port.answer(forged, RawStatus::OK, b"forged"), Delivery::Dropped);
+    }
+    let metrics = plugin.link.metrics();
+    let strays = metrics.late + metrics.double + metrics.foreign + metrics.unknown;
+    assert_eq!((metrics.in_flight, strays), (300, 0), "{metrics:?}");
+    drop(open);
+    plugin.is_settled();
 }
