@@ -122,6 +122,8 @@ pub struct Counts {
     pub after_end: u64,
     /// So many more of them may be counted.
     pub after_end_spare: u64,
+    /// So many more cancelled calls may be counted.
+    pub cancelled_spare: u64,
     /// Answers to other plugins' calls.
     pub foreign: u64,
     /// Answers to calls that never were.
@@ -130,9 +132,11 @@ pub struct Counts {
 
 impl Counts {
     fn matches(&self, actual: &Self) -> bool {
-        let spare = actual.after_end.wrapping_sub(self.after_end);
-        let rest = Self { after_end: self.after_end, after_end_spare: 0, ..*actual };
-        spare <= self.after_end_spare && rest == Self { after_end_spare: 0, ..*self }
+        let within = |actual: u64, least: u64, spare| actual.wrapping_sub(least) <= spare;
+        let rest = Self { after_end: self.after_end, cancelled: self.cancelled, ..*actual };
+        within(actual.after_end, self.after_end, self.after_end_spare)
+            && within(actual.cancelled, self.cancelled, self.cancelled_spare)
+            && rest == Self { after_end_spare: 0, cancelled_spare: 0, ..*self }
     }
 }
 
@@ -273,6 +277,7 @@ impl Plugin {
             faults: now.faults.total() - before.faults.total(),
             after_end: now.late + now.double - before.late - before.double,
             after_end_spare: 0,
+            cancelled_spare: 0,
             foreign: now.foreign - before.foreign,
             unknown: now.unknown - before.unknown,
         }

@@ -179,7 +179,10 @@ impl Call {
         link.finish(0, 0);
         if left != Left::ToAnswerer {
             // SAFETY: leaving ended the generation and left the slot to this thread.
-            drop(unsafe { Held::new(slot, self.sid) });
+            let mut held = unsafe { Held::new(slot, self.sid) };
+            if let Some(fault) = held.payload_mut().take_fault() {
+                link.count_fault(&fault);
+            }
         }
         Some((left, link))
     }
@@ -188,7 +191,10 @@ impl Call {
     #[inline(never)]
     fn cancel(&mut self) {
         if let Some((left, link)) = self.leave() {
-            link.cancelled.fetch_add(1, Relaxed);
+            // One that is over was merely not looked at.
+            if left != Left::Over {
+                link.cancelled.fetch_add(1, Relaxed);
+            }
             if left == Left::Unanswered {
                 link.tell_cancelled(self.sid);
             }

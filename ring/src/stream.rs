@@ -140,20 +140,27 @@ impl Stream {
     /// All frames are read and no more will come.
     #[cold]
     fn end(&mut self, slot: &'static Slot) -> Result<bool, CallError> {
-        self.ended = true;
-        // SAFETY: the stream is over, so no sender touches the slot, and this is its reader.
-        let fault = unsafe { slot.payload_mut() }.take_fault();
-        let Some(fault) = fault else {
-            timer::disarm(slot);
+        timer::disarm(slot);
+        let Some(fault) = self.finish(slot) else {
             return Ok(false);
         };
         let fault = explain(fault, self.budget);
-        timer::disarm(slot);
-        self.link.count_fault(&fault);
         if let Fault::Deadline { .. } = fault {
             self.link.tell_cancelled(self.sid);
         }
         Err(CallError::from(fault))
+    }
+
+    /// Counts a stream that is over as such, once, and takes the fault that ended it.
+    #[cold]
+    fn finish(&mut self, slot: &'static Slot) -> Option<Fault> {
+        if std::mem::replace(&mut self.ended, true) {
+            return None;
+        }
+        self.link.finish(self.bytes, self.frames);
+        // SAFETY: the stream is over, so no sender touches the slot, and this is its reader.
+        let fault = unsafe { slot.payload_mut() }.take_fault();
+        fault.inspect(|fault| self.link.count_fault(fault))
     }
 
     /// The plugin refused the call: nothing is owed.
@@ -167,11 +174,13 @@ impl Stream {
         timer::disarm(slot);
         let left = slot.leave_stream(self.sid);
         match left {
-            // SAFETY: the reader has left and so has the last sender: the slot is this thread's.
-            Left::Unanswered | Left::Over => unsafe { lane::release_stream(slot, self.sid) },
-            Left::ToAnswerer => {}
+            Left::Over => drop(self.finish(slot)),
+            Left::Unanswered | Left::ToAnswerer => self.link.finish(self.bytes, self.frames),
         }
-        self.link.finish(self.bytes, self.frames);
+        if left != Left::ToAnswerer {
+            // SAFETY: the reader has left and so has the last sender: the slot is this thread's.
+            unsafe { lane::release_stream(slot, self.sid) };
+        }
         Some(left)
     }
 

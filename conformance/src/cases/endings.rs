@@ -171,7 +171,8 @@ pub fn a_dropped_answered_call_is_not_told(ground: &Ground) {
     plugin.hears_cancel(sid);
     let output = plugin.output(Script::new().cancelled());
     assert_eq!(output[..4], 1_u32.to_le_bytes());
-    plugin.expect(Counts { cancelled: 2, ..Counts::default() });
+    // The answered one had ended before its caller left.
+    plugin.expect(Counts { cancelled: 1, ..Counts::default() });
 }
 
 /// What was opened, what was left open when it was dropped, and what came too late for it.
@@ -219,6 +220,8 @@ pub fn a_call_may_be_dropped_at_every_await(ground: &Ground) {
     let between = |_| {
         let sid = *book.opened.borrow().last().unwrap();
         plugin.answer(sid, Status::Ok, b"answered");
+        // Over, read or not: leaving it now cancels nothing.
+        open.set(0);
     };
     drop_after_each_poll(scenario, between, |_| book.close(&plugin, open.take()));
 }

@@ -136,8 +136,9 @@ pub fn of_racing_answers_and_cancels_nothing_is_left(ground: &Ground) {
         }
     }
     let late = 200 - answered;
-    // An answer that came in while its caller left is neither late nor double.
-    plugin.expect(Counts { cancelled: late, after_end_spare: late, ..Counts::default() });
+    // An answer that came in while its caller left is neither late nor double, and one that came
+    // just before left nothing to cancel.
+    plugin.expect(Counts { cancelled_spare: late, after_end_spare: late, ..Counts::default() });
     plugin.serves();
 }
 

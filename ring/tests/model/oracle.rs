@@ -161,12 +161,25 @@ struct Entry {
     bytes: Vec<u8>,
     /// Frames that were sent and not read: an end of the plugin's is one of them.
     frames: Vec<(Status, Vec<u8>)>,
-    /// How many frames were read. They are counted when the stream is dropped.
+    /// How many frames were read. They are counted when the stream is read to its end or dropped.
     read: u64,
+    /// Counted as over, though its handle is still held.
+    counted: bool,
     /// Left its waker when it was polled last.
     waits: bool,
     told_end: bool,
     task: Arc<Task>,
+}
+
+impl Entry {
+    /// A stream is over for its reader.
+    fn count_stream(&mut self, counts: &mut Counts) {
+        if !std::mem::replace(&mut self.counted, true) {
+            counts.finished += 1;
+            counts.frames += self.read;
+            counts.bytes_out += self.read * self.bytes.len() as u64;
+        }
+    }
 }
 
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -330,6 +343,7 @@ impl World {
             bytes,
             frames: vec![],
             read: 0,
+            counted: false,
             waits: false,
             told_end: false,
             task: Arc::default(),
@@ -436,11 +450,14 @@ impl World {
                         let State::Ended(fault) = &entry.state else { panic!("{error}") };
                         assert_eq!(error, CallError::from(fault.clone()));
                         assert!(!std::mem::replace(&mut entry.told_end, true), "told twice");
-                        self.loads[entry.load].counts.faults += 1;
+                        let counts = &mut self.loads[entry.load].counts;
+                        counts.faults += 1;
+                        entry.count_stream(counts);
                     }
                     Poll::Ready(None) => {
                         assert!(entry.frames.is_empty());
                         assert!(entry.state == State::Answered || entry.told_end);
+                        entry.count_stream(&mut self.loads[entry.load].counts);
                     }
                 }
             }
@@ -474,16 +491,25 @@ impl World {
         let counts = &mut self.loads[entry.load].counts;
         match std::mem::replace(&mut entry.handle, Handle::None) {
             Handle::None => return,
-            Handle::Call(_) => counts.cancelled += 1,
+            Handle::Call(_) => {
+                counts.finished += 1;
+                counts.cancelled += u64::from(entry.state == State::Open);
+                let faulted = match entry.state {
+                    State::Answered => entry.told_end,
+                    State::Ended(_) => true,
+                    State::Open | State::Over => false,
+                };
+                counts.faults += u64::from(faulted);
+            }
             Handle::Stream(_) => {
                 counts.cancelled += u64::from(entry.state == State::Open);
-                counts.frames += entry.read;
-                counts.bytes_out += entry.read * entry.bytes.len() as u64;
+                let faulted = matches!(entry.state, State::Ended(_)) && !entry.told_end;
+                counts.faults += u64::from(faulted);
+                entry.count_stream(counts);
             }
         }
         entry.waits = false;
         entry.state = State::Over;
-        counts.finished += 1;
     }
 
     /// Waits for a call that nobody will answer, or whose answer is there.
@@ -631,7 +657,9 @@ impl World {
 
     /// Calls that are not over for their caller.
     fn open(&self, load: usize) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(move |entry| entry.load == load && entry.state != State::Over)
+        self.entries
+            .iter()
+            .filter(move |entry| entry.load == load && entry.state != State::Over && !entry.counted)
     }
 }
 
