@@ -1,0 +1,86 @@
+//! What can go wrong with loading and unloading.
+
+use ringbox_native as native;
+use ringbox_ring::{LinkError, UnloadError as RingUnloadError};
+use thiserror::Error;
+
+/// Why a plugin was not loaded.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// Another plugin has the name, or is being loaded under it.
+    #[error("a plugin named {name:?} is loaded already: reload it, or unload it first")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// The host is being dropped, or was told to stop.
+    #[error("the host is shut down: make a new one")]
+    ShutDown,
+    /// The plugin's library was not loaded.
+    #[error("plugin {name:?}: {source}")]
+    Native {
+        /// The name it was to have.
+        name: String,
+        /// Why.
+        source: native::LoadError,
+    },
+    /// The routing core did not take it.
+    #[error("plugin {name:?}: {source}")]
+    Link {
+        /// The name it was to have.
+        name: String,
+        /// Why.
+        source: LinkError,
+    },
+    /// What makes the plugin panicked.
+    #[error("plugin {name:?} panicked while it was made")]
+    Panicked {
+        /// The name it was to have.
+        name: String,
+    },
+}
+
+/// Why a plugin was not unloaded.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UnloadError {
+    /// No plugin has the name.
+    #[error("no plugin named {name:?} is loaded")]
+    NotLoaded {
+        /// The name.
+        name: String,
+    },
+    /// It was loaded to stay.
+    #[error("plugin {name:?} is pinned: it stays until the process ends")]
+    Pinned {
+        /// The name.
+        name: String,
+    },
+    /// It is being loaded, reloaded or unloaded by another thread, or this one is inside of that.
+    #[error("plugin {name:?} is being loaded, reloaded or unloaded just now: try again")]
+    Busy {
+        /// The name.
+        name: String,
+    },
+    /// It could not be taken out now.
+    #[error("plugin {name:?}: {source}")]
+    Ring {
+        /// The name.
+        name: String,
+        /// Why.
+        source: RingUnloadError,
+    },
+}
+
+/// Why a plugin was not reloaded. What served before goes on serving.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// The new one was not loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// There is none to reload, or not now.
+    #[error(transparent)]
+    Unload(#[from] UnloadError),
+}

@@ -1,0 +1,45 @@
+//! Ringbox: one plugin host for the nylon-ring ABI.
+//!
+//! ```text
+//! Host > load(name, Source) > Plugin > call, call_response, call_stream, request ...
+//!                                |
+//!                          Entry, looked up once
+//! ```
+//!
+//! A [`Host`] loads plugins under names. A [`Plugin`] is a handle to call through: it is cheap to
+//! clone, it follows reloads, and it may outlive its host. How the plugin is shipped, and with that
+//! which wall it runs behind, is said by its [`Source`] and nowhere else.
+//!
+//! Replies ([`Reply`]) and frames ([`Frame`]) are bytes with a status. The futures run on any
+//! executor. What a plugin does wrong ends as a typed [`Fault`] of the call that it did it to.
+
+mod entry;
+mod error;
+mod histogram;
+mod host;
+mod metrics;
+mod options;
+mod plugin;
+mod request;
+mod resident;
+mod source;
+
+pub use entry::Entry;
+pub use error::{LoadError, ReloadError, UnloadError};
+pub use histogram::{Latency, SAMPLING};
+pub use host::Host;
+pub use metrics::{HostMetrics, PluginMetrics};
+pub use options::LoadOptions;
+pub use plugin::Plugin;
+pub use request::Request;
+pub use resident::{About, Wall};
+pub use source::Source;
+
+pub use ringbox_native::{
+    Generation, LoadError as NativeLoadError, NativeAbi, Options as NativeOptions, SignalPolicy,
+};
+pub use ringbox_ring::{
+    BadRequest, CallError, Delivery, EntryId, Fault, FaultMetrics, Frame, FrameBuf, Header,
+    Invocation, Limits, LinkError, Metrics, OwnedBytes, PluginBackend, Port, RawStatus, Refusal,
+    Reply, Sid, Status, Stream, Target, UnloadError as RingUnloadError,
+};

@@ -1,0 +1,239 @@
+//! A plugin by its name, for callers.
+
+use crate::entry::Entry;
+use crate::histogram::{Histogram, Sample};
+use crate::metrics::PluginMetrics;
+use crate::request::Request;
+use ringbox_ring::{
+    Call, CallError, EntryId, Invocation, Limits, Link, Reply, Sid, Stream, Switch,
+};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A plugin that was loaded under a name. It follows reloads, and is cheap to clone.
+///
+/// Every way to call is the same path with something around it: an invocation is handed to the
+/// link that serves the name now, and the call that comes back is awaited, looked at, or dropped.
+#[derive(Clone)]
+pub struct Plugin(pub(crate) Arc<Shared>);
+
+/// What all handles of one name share.
+pub(crate) struct Shared {
+    pub(crate) name: Box<str>,
+    pub(crate) switch: Switch,
+    pub(crate) latency: Histogram,
+    pub(crate) reloads: AtomicU64,
+}
+
+impl Plugin {
+    /// The name that it was loaded under.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What it may take.
+    pub fn limits(&self) -> &'static Limits {
+        self.link().limits()
+    }
+
+    /// Whether it takes calls.
+    pub fn is_loaded(&self) -> bool {
+        self.link().is_loaded()
+    }
+
+    /// Calls an entry and expects no answer.
+    ///
+    /// # Errors
+    /// The plugin refused the call, or is unloaded.
+    pub async fn call(&self, entry: &str, payload: &[u8]) -> Result<(), CallError> {
+        self.notify(&Invocation::entry(entry, payload))
+    }
+
+    /// Calls an entry and waits for its answer.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future cancels the call: the plugin is told, and a late answer is dropped.
+    #[inline]
+    pub async fn call_response(&self, entry: &str, payload: &[u8]) -> Result<Reply, CallError> {
+        self.answer(self.start(&Invocation::entry(entry, payload))?).await
+    }
+
+    /// Calls an entry that answers inside `handle`, and takes that answer.
+    ///
+    /// # Errors
+    /// [`CallError::NotImmediate`] where it did not; the call is then cancelled.
+    #[inline]
+    pub async fn call_response_fast(
+        &self,
+        entry: &str,
+        payload: &[u8],
+    ) -> Result<Reply, CallError> {
+        self.start(&Invocation::entry(entry, payload))?.now()
+    }
+
+    /// Calls an entry and waits for its answer, but no longer than `timeout`.
+    ///
+    /// # Errors
+    /// See [`CallError`]; a deadline that passed is `Fault::Deadline`.
+    pub async fn call_response_timeout(
+        &self,
+        entry: &str,
+        payload: &[u8],
+        timeout: Duration,
+    ) -> Result<Reply, CallError> {
+        let call = self.start(&Invocation::entry(entry, payload))?;
+        self.answer(call.deadline(timeout)).await
+    }
+
+    /// Calls an entry and reads its frames from what this returns.
+    ///
+    /// # Errors
+    /// The plugin refused the call or is unloaded, or too many calls are open.
+    pub async fn call_stream(&self, entry: &str, payload: &[u8]) -> Result<Stream, CallError> {
+        self.open_stream(&Invocation::entry(entry, payload))
+    }
+
+    /// Hands the plugin a whole request and waits for its answer.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn request(&self, request: &Request) -> Result<Reply, CallError> {
+        self.answer(request.with(|call| self.start(call))?).await
+    }
+
+    /// The same, but no longer than `timeout`.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn request_timeout(
+        &self,
+        request: &Request,
+        timeout: Duration,
+    ) -> Result<Reply, CallError> {
+        self.answer(request.with(|call| self.start(call))?.deadline(timeout)).await
+    }
+
+    /// Hands the plugin a whole request and reads its frames from what this returns.
+    ///
+    /// # Errors
+    /// The plugin refused the call or is unloaded, or too many calls are open.
+    pub async fn request_stream(&self, request: &Request) -> Result<Stream, CallError> {
+        request.with(|call| self.open_stream(call))
+    }
+
+    /// Sends data to the plugin's end of one of its open streams. [`Stream::send`] does the same.
+    ///
+    /// # Errors
+    /// The stream is over or not this plugin's, or the plugin takes no data, or not now.
+    pub fn send_stream_data(&self, sid: Sid, data: &[u8]) -> Result<(), CallError> {
+        self.link().stream_data(sid, data)
+    }
+
+    /// Tells the plugin's end of an open stream that no more data will follow.
+    ///
+    /// # Errors
+    /// The stream is over or not this plugin's, or the plugin takes no data.
+    pub fn close_stream(&self, sid: Sid) -> Result<(), CallError> {
+        self.link().stream_close(sid)
+    }
+
+    /// Looks an entry up once, for calls that don't look it up again. It follows reloads.
+    ///
+    /// # Errors
+    /// The plugin has no such entry or numbers none, or it is unloaded.
+    pub fn entry(&self, name: &str) -> Result<Entry, CallError> {
+        Entry::new(self.clone(), name)
+    }
+
+    /// What the plugin did since it was last loaded.
+    pub fn metrics(&self) -> PluginMetrics {
+        PluginMetrics {
+            name: self.0.name.to_string(),
+            reloads: self.0.reloads.load(Ordering::Relaxed),
+            latency: self.0.latency.read(),
+            calls: self.link().metrics(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn link(&self) -> Link {
+        self.0.switch.link()
+    }
+
+    #[inline(always)]
+    pub(crate) fn notify(&self, call: &Invocation<'_>) -> Result<(), CallError> {
+        self.follow(|link| link.notify(call))
+    }
+
+    /// The one place where a call with an answer begins.
+    #[inline(always)]
+    pub(crate) fn start(&self, call: &Invocation<'_>) -> Result<Call, CallError> {
+        self.follow(|link| link.call(call))
+    }
+
+    #[inline(always)]
+    pub(crate) fn open_stream(&self, call: &Invocation<'_>) -> Result<Stream, CallError> {
+        self.follow(|link| link.stream(call))
+    }
+
+    /// Calls through the link of now. One that was closed by a reload meanwhile never took the
+    /// call, so the link that replaced it gets it.
+    #[inline(always)]
+    fn follow<R>(&self, call: impl Fn(Link) -> Result<R, CallError>) -> Result<R, CallError> {
+        let link = self.link();
+        match call(link) {
+            Err(CallError::Unloaded) => self.follow_reload(link, call),
+            result => result,
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn follow_reload<R>(
+        &self,
+        mut tried: Link,
+        call: impl Fn(Link) -> Result<R, CallError>,
+    ) -> Result<R, CallError> {
+        loop {
+            let link = self.link();
+            if link == tried {
+                return Err(CallError::Unloaded);
+            }
+            match call(link) {
+                Err(CallError::Unloaded) => tried = link,
+                result => return result,
+            }
+        }
+    }
+
+    /// Waits, and times one call in many.
+    #[inline(always)]
+    pub(crate) async fn answer(
+        &self,
+        call: impl Future<Output = Result<Reply, CallError>>,
+    ) -> Result<Reply, CallError> {
+        match Sample::take() {
+            None => call.await,
+            Some(sample) => {
+                let result = call.await;
+                self.0.latency.record(&sample);
+                result
+            }
+        }
+    }
+
+    pub(crate) fn resolve(&self, name: &str) -> Result<(Link, EntryId), CallError> {
+        self.follow(|link| Ok((link, link.resolve(name)?)))
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Plugin({})", self.0.name)
+    }
+}
