@@ -8,6 +8,7 @@ use libloading::os::unix::{self, RTLD_LAZY, RTLD_LOCAL, RTLD_NOW};
 use ringbox_abi::published::v02;
 use ringbox_abi::raw::PluginInfo;
 use ringbox_abi::{NrPluginExt, PLUGIN_EXT_V1_SYMBOL, PLUGIN_V1_SYMBOL};
+use std::error::Error;
 use std::ffi::{CStr, c_void};
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ impl Library {
     pub(crate) unsafe fn open(path: &Path) -> Result<Self, LoadError> {
         // SAFETY: asked of the caller.
         let library = unsafe { unix::Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
-        let library = library.map_err(|error| LoadError::System(Box::new(error)))?;
+        let library = library.map_err(|error| LoadError::System(said(error)))?;
         Ok(Self { library: ManuallyDrop::new(library), path: path.to_owned() })
     }
 
@@ -80,8 +81,18 @@ impl Library {
     /// No thread runs the library's code or will, and nobody uses an address in it any more.
     pub(crate) unsafe fn close(self) -> Result<bool, String> {
         let Self { library, path } = self;
-        ManuallyDrop::into_inner(library).close().map_err(|error| error.to_string())?;
+        ManuallyDrop::into_inner(library).close().map_err(|error| said(error).to_string())?;
         Ok(!is_mapped(&path))
+    }
+}
+
+/// What the system's loader said, without what was asked of it.
+fn said(error: libloading::Error) -> Box<dyn Error + Send + Sync> {
+    match error {
+        libloading::Error::DlOpen { source } | libloading::Error::DlClose { source } => {
+            Box::new(source)
+        }
+        other => Box::new(other),
     }
 }
 

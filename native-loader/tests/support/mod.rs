@@ -9,8 +9,12 @@ use ringbox_ring::{CallError, Invocation, Link, Status};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake};
+use std::thread;
 
 /// The test ends here where there is no C compiler.
 #[macro_export]
@@ -104,4 +108,50 @@ pub fn told(link: Link, entry: &str, payload: &[u8]) -> Vec<u8> {
 #[track_caller]
 pub fn number(link: Link, entry: &str) -> u64 {
     u64::from_le_bytes(told(link, entry, b"")[..8].try_into().unwrap())
+}
+
+/// Builds the workspace in this folder of the crate's, and returns the library of this name.
+pub fn cargo_build(workspace: &str, library: &str) -> PathBuf {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join(workspace).join("Cargo.toml");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(workspace.replace('/', "-"));
+    let build = |offline: &[&str]| {
+        Command::new(env!("CARGO"))
+            .args(["build", "--locked", "--manifest-path"])
+            .arg(&manifest)
+            .arg("--target-dir")
+            .arg(&target)
+            .args(offline)
+            // What the tests themselves are built with is none of its business.
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .output()
+            .unwrap()
+    };
+    // What is needed is fetched only where it isn't there yet.
+    let mut output = build(&["--offline"]);
+    if !output.status.success() {
+        output = build(&[]);
+    }
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    target.join("debug").join(format!("lib{library}.so"))
+}
+
+/// Waits for what needs no executor.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(thread::current())).into();
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
 }
