@@ -814,3 +814,24 @@ fn a_notification_is_told_from_a_call() {
     drop(open);
     plugin.is_settled();
 }
+
+#[test]
+fn a_late_frame_never_reaches_the_slots_next_stream() {
+    let plugin = silent();
+    for _ in 0..20 {
+        let gone = plugin.stream();
+        let sid = gone.sid();
+        drop(gone);
+        let mut next = plugin.stream();
+        assert_eq!(index(next.sid()), index(sid), "the same slot");
+        for status in [RawStatus::OK, RawStatus::STREAM_END] {
+            assert_eq!(plugin.port.answer(sid, status, b"late"), Delivery::Dropped);
+            assert_eq!(plugin.port.send_frame(sid, status, b"late"), Delivery::Dropped);
+        }
+        assert_eq!(plugin.port.fault(sid, Fault::Unanswered), Delivery::Dropped);
+        assert_eq!(plugin.port.answer(next.sid(), RawStatus::STREAM_END, b""), Delivery::Taken);
+        assert_eq!(&ready(next.recv()).unwrap().unwrap()[..], b"");
+    }
+    assert_eq!(plugin.link.metrics().late, 100);
+    plugin.is_settled();
+}
