@@ -35,7 +35,7 @@ impl Entry {
     /// # Errors
     /// The plugin refused the call or is unloaded, or no longer has the entry.
     #[inline]
-    pub async fn call(&self, payload: &[u8]) -> Result<(), CallError> {
+    pub fn call(&self, payload: &[u8]) -> Result<(), CallError> {
         self.follow(|link, id| link.notify(&Invocation::entry_id(id, payload)))
     }
 
@@ -53,7 +53,7 @@ impl Entry {
     /// # Errors
     /// [`CallError::NotImmediate`] where it gave none; the call is then cancelled.
     #[inline]
-    pub async fn call_response_fast(&self, payload: &[u8]) -> Result<Reply, CallError> {
+    pub fn call_response_fast(&self, payload: &[u8]) -> Result<Reply, CallError> {
         self.start(payload)?.now()
     }
 
@@ -74,7 +74,7 @@ impl Entry {
     /// # Errors
     /// The plugin refused the call or is unloaded, or too many calls are open.
     #[inline]
-    pub async fn call_stream(&self, payload: &[u8]) -> Result<Stream, CallError> {
+    pub fn call_stream(&self, payload: &[u8]) -> Result<Stream, CallError> {
         self.follow(|link, id| link.stream(&Invocation::entry_id(id, payload)))
     }
 

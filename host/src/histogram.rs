@@ -25,7 +25,7 @@ impl Sample {
     pub(crate) fn take() -> Option<Self> {
         let turn = TURN.get();
         TURN.set(turn.wrapping_add(1));
-        if turn % SAMPLING == 0 { Some(Self::start()) } else { None }
+        if turn.is_multiple_of(SAMPLING) { Some(Self::start()) } else { None }
     }
 
     #[cold]

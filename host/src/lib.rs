@@ -10,8 +10,10 @@
 //! clone, it follows reloads, and it may outlive its host. How the plugin is shipped, and with that
 //! which wall it runs behind, is said by its [`Source`] and nowhere else.
 //!
-//! Replies ([`Reply`]) and frames ([`Frame`]) are bytes with a status. The futures run on any
-//! executor. What a plugin does wrong ends as a typed [`Fault`] of the call that it did it to.
+//! What may wait is `async`, and runs on any executor; what never waits is a plain function.
+//!
+//! Replies ([`Reply`]) and frames ([`Frame`]) are bytes with a status.
+//! What a plugin does wrong ends as a typed [`Fault`] of the call that it did it to.
 
 mod entry;
 mod error;

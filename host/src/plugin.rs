@@ -47,7 +47,7 @@ impl Plugin {
     ///
     /// # Errors
     /// The plugin refused the call, or is unloaded.
-    pub async fn call(&self, entry: &str, payload: &[u8]) -> Result<(), CallError> {
+    pub fn call(&self, entry: &str, payload: &[u8]) -> Result<(), CallError> {
         self.notify(&Invocation::entry(entry, payload))
     }
 
@@ -68,11 +68,7 @@ impl Plugin {
     /// # Errors
     /// [`CallError::NotImmediate`] where it did not; the call is then cancelled.
     #[inline]
-    pub async fn call_response_fast(
-        &self,
-        entry: &str,
-        payload: &[u8],
-    ) -> Result<Reply, CallError> {
+    pub fn call_response_fast(&self, entry: &str, payload: &[u8]) -> Result<Reply, CallError> {
         self.start(&Invocation::entry(entry, payload))?.now()
     }
 
@@ -94,7 +90,7 @@ impl Plugin {
     ///
     /// # Errors
     /// The plugin refused the call or is unloaded, or too many calls are open.
-    pub async fn call_stream(&self, entry: &str, payload: &[u8]) -> Result<Stream, CallError> {
+    pub fn call_stream(&self, entry: &str, payload: &[u8]) -> Result<Stream, CallError> {
         self.open_stream(&Invocation::entry(entry, payload))
     }
 
@@ -122,7 +118,7 @@ impl Plugin {
     ///
     /// # Errors
     /// The plugin refused the call or is unloaded, or too many calls are open.
-    pub async fn request_stream(&self, request: &Request) -> Result<Stream, CallError> {
+    pub fn request_stream(&self, request: &Request) -> Result<Stream, CallError> {
         request.with(|call| self.open_stream(call))
     }
 

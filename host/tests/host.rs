@@ -92,10 +92,10 @@ fn a_plugin_is_called_by_name_by_number_and_by_whole_request() {
     let (host, loads) = (Host::new(), Loads::default());
     let plugin = host.load("numbered", loads.source()).expect("loads");
     assert_eq!(&block_on(plugin.call_response("load", b"")).expect("answers")[..], [0]);
-    assert_eq!(&block_on(plugin.call_response_fast("load", b"")).expect("answers")[..], [0]);
+    assert_eq!(&plugin.call_response_fast("load", b"").expect("answers")[..], [0]);
     let entry = plugin.entry("load").expect("there is one");
     assert_eq!(&block_on(entry.call_response(b"")).expect("answers")[..], [0]);
-    block_on(plugin.call("load", b"")).expect("taken");
+    plugin.call("load", b"").expect("taken");
     let request = Request::get("/hello").query("a=1").header("host", "ö").body("body");
     let reply = block_on(plugin.request(&request)).expect("answers");
     assert_eq!(std::str::from_utf8(&reply), Ok("GET /hello?a=1 host=ö body"));
@@ -245,7 +245,7 @@ fn handles_outlive_their_host_and_open_calls_end_with_it() {
         open.join().expect("no panic").unwrap_err()
     });
     assert_eq!(error.fault(), Some(&Fault::Unloaded));
-    assert_eq!(block_on(plugin.call("load", b"")), Err(CallError::Unloaded));
+    assert_eq!(plugin.call("load", b""), Err(CallError::Unloaded));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The cases, by what they are about. Each is called by a test of [`suite!`](crate::suite).
+//! The cases, by what they are about. Each is called by a test of [`suite!`](macro@crate::suite).
 
 #![expect(clippy::missing_panics_doc, reason = "panicking is how a case says that it failed")]
 
