@@ -29,7 +29,9 @@ pub(crate) fn main() -> Result<()> {
 
     println!("One plugin, every way to call it:\n");
     println!("{:<46} {:<44} {:>10}", "call", "what came of it", "took");
-    show("echo, answered at once", || text(link.call(&Invocation::entry("echo", b"hello"))?.now()?))?;
+    show("echo, answered at once", || {
+        text(&link.call(&Invocation::entry("echo", b"hello"))?.now()?)
+    })?;
     show("a whole request with two headers", || whole_request(link))?;
     show("fire and forget", || {
         link.notify(&Invocation::entry("echo", b"unheard"))?;
@@ -37,7 +39,7 @@ pub(crate) fn main() -> Result<()> {
     })?;
     show("a stream of a thousand frames", || block_on(stream(link)))?;
     show("a slow call, blocking this thread", || {
-        text(link.call(&Invocation::entry("slow", b"there you are"))?.wait()?)
+        text(&link.call(&Invocation::entry("slow", b"there you are"))?.wait()?)
     })?;
     show("a hundred slow calls, one thread", || block_on(hundred(link)))?;
     show("a call that is never answered, 50 ms allowed", || {
@@ -93,17 +95,15 @@ fn show(what: &str, act: impl FnOnce() -> Result<String>) -> Result<()> {
     Ok(())
 }
 
-fn text(reply: ringbox_ring::Reply) -> Result<String> {
-    Ok(format!("{}: {}", reply.status(), std::str::from_utf8(&reply)?))
+fn text(reply: &ringbox_ring::Reply) -> Result<String> {
+    Ok(format!("{}: {}", reply.status(), std::str::from_utf8(reply)?))
 }
 
 fn whole_request(link: Link) -> Result<String> {
-    let headers = [
-        Header { name: "host", value: "example.com" },
-        Header { name: "accept", value: "*/*" },
-    ];
+    let headers =
+        [Header { name: "host", value: "example.com" }, Header { name: "accept", value: "*/*" }];
     let request = Request { headers: &headers, query: "q=1", ..Request::new("GET", "/hello") };
-    text(link.call(&Invocation::request(request, b""))?.now()?)
+    text(&link.call(&Invocation::request(request, b""))?.now()?)
 }
 
 async fn stream(link: Link) -> Result<String> {
