@@ -245,7 +245,7 @@ fn a_deadline_in_a_chunk_made_while_the_timer_looks_is_kept() {
             }
             let (mut first, start) = (call(link).deadline(millis(1)), Instant::now());
             is_pending(&mut first, Waker::noop());
-            while open.last().unwrap().sid().as_raw() % 64 != 62 {
+            while open.last().unwrap().sid().as_raw() % 64 != 63 {
                 open.push(call(link));
             }
             // That deadline passes, and some time during or after the timer's look at it..
@@ -632,6 +632,7 @@ fn index(sid: Sid) -> u64 {
 #[test]
 fn a_deadline_of_a_call_that_is_over_never_ends_the_slots_next_call() {
     let plugin = load(Limits::default().deadline(millis(200)), |_, _, _| {});
+    let patient = load(Limits::default().deadline(Duration::MAX), |_, _, _| {});
     // Answered, given up, read as a stream, given up as one.
     for end in 0..4 {
         let gone = if end < 2 {
@@ -658,11 +659,11 @@ fn a_deadline_of_a_call_that_is_over_never_ends_the_slots_next_call() {
             drop(stream);
             sid
         };
-        let mut next = plugin.call().deadline(Duration::MAX);
+        let mut next = patient.call();
         assert_eq!(index(next.sid()), index(gone), "the same slot");
         is_pending(&mut next, Waker::noop());
         until_past(plugin.link, millis(300));
-        assert_eq!(plugin.port.answer(next.sid(), RawStatus::OK, b""), Delivery::Taken);
+        assert_eq!(patient.port.answer(next.sid(), RawStatus::OK, b""), Delivery::Taken);
         assert!(ready(next).is_ok());
     }
 }
@@ -834,4 +835,25 @@ fn a_late_frame_never_reaches_the_slots_next_stream() {
     }
     assert_eq!(plugin.link.metrics().late, 100);
     plugin.is_settled();
+}
+
+#[test]
+fn unloading_from_inside_is_refused_at_once() {
+    let (sender, results) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let place = Arc::<Mutex<Option<Link>>>::default();
+    let its = place.clone();
+    let plugin = load(Limits::default(), move |_, _, _| {
+        let link = its.lock().unwrap().expect("it is called once it is loaded");
+        let start = Instant::now();
+        let results = [link.unload(LONG), link.unload(AT_ONCE)];
+        sender.lock().unwrap().send((results, start.elapsed())).unwrap();
+    });
+    *place.lock().unwrap() = Some(plugin.link);
+    let open = plugin.link.call(&entry(b"")).unwrap();
+    let (refused, took) = results.recv_timeout(LONG).unwrap();
+    assert_eq!(refused, [Err(UnloadError::WouldDeadlock); 2]);
+    assert!(took < LONG / 2, "{took:?}");
+    assert_eq!(open.now().map(drop), Err(Fault::Unloaded.into()));
+    assert_eq!(plugin.link.unload(AT_ONCE), Ok(()));
 }
