@@ -11,7 +11,7 @@ use crate::log;
 use crate::timer::{self, NoTimer};
 use ringbox_abi::v1::{NrBytes, NrStr};
 use ringbox_abi::{LogLevel, NrBufferLease, NrHostExt, NrVec, OwnedBytes, RawStatus};
-use ringbox_ring::Sid;
+use ringbox_ring::{Sid, StateError};
 use std::time::Duration;
 
 /// What plugins with the extension are handed.
@@ -107,12 +107,12 @@ callback! {
 }
 
 callback! {
-    /// Keeps a value with a call.
+    /// Keeps a value with a call. Err: it, or all of the call's together, would be too large.
     state_set(context, sid: u64, key: NrStr, value: NrBytes)
         -> RawStatus, else RawStatus::INVALID; {
         let limit = context.port.limits().state_bytes as u64;
         if u64::from(key.len) > limit || value.len > limit {
-            return RawStatus::INVALID;
+            return RawStatus::ERR;
         }
         // SAFETY: the plugin's view, borrowed for this call.
         let Ok(key) = (unsafe { key.as_str() }) else { return RawStatus::INVALID };
@@ -120,6 +120,7 @@ callback! {
         let Ok(value) = (unsafe { value.as_slice() }) else { return RawStatus::INVALID };
         match context.port.set_state(Sid::from_raw(sid), key, value) {
             Ok(()) => RawStatus::OK,
+            Err(StateError::TooLarge { .. }) => RawStatus::ERR,
             Err(_) => RawStatus::INVALID,
         }
     }

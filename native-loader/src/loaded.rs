@@ -164,10 +164,15 @@ impl Loaded {
         }
     }
 
-    /// Lets the plugin live until somebody calls [`Link::unload`]. Its library stays mapped for the
-    /// life of the process.
-    pub fn detach(self) -> Link {
-        self.attached.detach()
+    /// The owner's end of the plugin, for those who will never unmap its library.
+    ///
+    /// ```no_run
+    /// # fn link(plugin: ringbox_native::Loaded) -> ringbox_ring::Link {
+    /// plugin.into_attached().detach() // lives until somebody calls `Link::unload`
+    /// # }
+    /// ```
+    pub fn into_attached(self) -> Attached {
+        self.attached
     }
 
     /// Takes the plugin out, as [`Link::unload`] does. Its library stays mapped.

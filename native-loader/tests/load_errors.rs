@@ -35,7 +35,7 @@ fn no_file() {
 #[test]
 fn no_right_to_read() {
     let path = file(b"\x7fELF");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
     // The super-user may read everything.
     if fs::read(&path).is_err() {
         assert_refused!(path, LoadError::Open(_));

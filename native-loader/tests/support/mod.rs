@@ -112,8 +112,8 @@ pub fn number(link: Link, entry: &str) -> u64 {
 
 /// Builds the workspace in this folder of the crate's, and returns the library of this name.
 pub fn cargo_build(workspace: &str, library: &str) -> PathBuf {
-    static BUILDING: Mutex<()> = Mutex::new(());
-    let _turn = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join(workspace).join("Cargo.toml");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(workspace.replace('/', "-"));
     let build = |offline: &[&str]| {
@@ -129,12 +129,15 @@ pub fn cargo_build(workspace: &str, library: &str) -> PathBuf {
             .output()
             .unwrap()
     };
-    // What is needed is fetched only where it isn't there yet.
-    let mut output = build(&["--offline"]);
-    if !output.status.success() {
-        output = build(&[]);
+    if !built.iter().any(|done| done == workspace) {
+        // What is needed is fetched only where it isn't there yet.
+        let mut output = build(&["--offline"]);
+        if !output.status.success() {
+            output = build(&[]);
+        }
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        built.push(workspace.to_owned());
     }
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     target.join("debug").join(format!("lib{library}.so"))
 }
 
