@@ -33,6 +33,8 @@ pub struct About {
     pub sha256: Option<String>,
     /// What is odd about it.
     pub warnings: Vec<String>,
+    /// How many buffers of the host's a native plugin holds and has not answered with.
+    pub leases: Option<u64>,
 }
 
 /// What is between a plugin and the host.
@@ -74,6 +76,7 @@ impl Resident for Inline {
             reported_version: None,
             sha256: None,
             warnings: Vec::new(),
+            leases: None,
         }
     }
 
@@ -110,6 +113,7 @@ impl Resident for Native {
             reported_version: Some(identity.version.to_string()),
             sha256: Some(self.loaded.sha256().to_string()),
             warnings: self.loaded.warnings().iter().map(ToString::to_string).collect(),
+            leases: Some(self.loaded.usage().leases as u64),
         }
     }
 
