@@ -1,0 +1,48 @@
+//! A hundred calls that take two seconds each, from one thread, in two seconds.
+//!
+//! `cargo run --package ringbox-examples --example concurrent`
+
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+#![expect(unsafe_code, reason = "loading native code is trusting it")]
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use ringbox::{Host, Request, Source};
+use ringbox_examples::{block_on, build_rust, join_all};
+use std::time::{Duration, Instant};
+
+/// Makes many calls of the seed plugin at once. Each takes two seconds; so do all of them.
+#[derive(Parser)]
+struct Args {
+    /// How many calls are open at the same time.
+    #[arg(long, default_value_t = 100)]
+    calls: usize,
+}
+
+fn main() -> Result<()> {
+    let Args { calls } = Args::parse();
+    let library = build_rust("ringbox-example-seed")?;
+    let host = Host::new();
+    // SAFETY: the library was built just now, from a source of this repository.
+    let seed = host.load("seed", unsafe { Source::native(library) })?;
+
+    let start = Instant::now();
+    let requests: Vec<_> = (0..calls).map(|n| Request::get(format!("/call/{n}"))).collect();
+    let replies = block_on(join_all(requests.iter().map(|request| seed.request(request))));
+    let took = start.elapsed();
+
+    for (number, (request, reply)) in requests.iter().zip(replies).enumerate() {
+        let reply = reply?;
+        ensure!(reply[..] == *format!("OK: GET {}", request.path()).as_bytes(), "a stray answer");
+        if number < 3 || number + 1 == calls {
+            println!("{}", String::from_utf8_lossy(&reply));
+        } else if number == 3 {
+            println!("...");
+        }
+    }
+    println!("{calls} calls of two seconds each took {took:.2?}, on one thread.");
+    ensure!(took < Duration::from_secs(4), "they blocked one another");
+
+    host.unload("seed")?;
+    Ok(())
+}
