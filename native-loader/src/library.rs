@@ -65,8 +65,8 @@ impl Library {
     /// What a library exports whose symbols could not be read before; its addresses stay unknown.
     pub(crate) fn exports(&self) -> Exports {
         let has = |name: &CStr| {
-            // SAFETY: the address is not used as anything but an address.
-            unsafe { self.function::<*const c_void>(name) }.map(|_| UNKNOWN)
+            // SAFETY: whatever it is, it is looked for and not called.
+            unsafe { self.function::<Getter>(name) }.map(|_| UNKNOWN)
         };
         Exports {
             v1: has(PLUGIN_V1_SYMBOL),

@@ -65,7 +65,10 @@ pub unsafe fn load(path: &Path, name: &str, options: &Options) -> Result<Loaded,
     let (library, in_place) = if options.in_place {
         let in_place = InPlace::claim(path, source.stamp)?;
         // SAFETY: the caller trusts the library's code.
-        (unsafe { Library::open(&in_place.path) }?, Some(in_place.keep()))
+        let library = unsafe { Library::open(&in_place.path) }?;
+        let in_place = in_place.keep();
+        source.check_still(path)?;
+        (library, Some(in_place))
     } else {
         let copy = Copy::make(&source.bytes, path, options.copies_in.as_deref())?;
         // SAFETY: as above. The copy can go when this is done: what is mapped stays.
@@ -256,7 +259,7 @@ impl Opened<'_> {
         Ok(Parts {
             attached,
             context,
-            address: tables.address,
+            address: tables.code,
             identity: tables.identity,
             quiescent,
             warnings,

@@ -29,7 +29,6 @@ pub struct Loaded {
     sha256: Sha256,
     warnings: Vec<Warning>,
     quiescent: Option<Quiescent>,
-    /// None while a thread tries to unmap it, and once one has.
     library: Mutex<Mapping>,
 }
 
@@ -66,6 +65,7 @@ pub(crate) struct Quiescent {
 pub(crate) struct Parts {
     pub(crate) attached: Attached,
     pub(crate) context: &'static Context,
+    /// Where its code is.
     pub(crate) address: *const c_void,
     pub(crate) identity: Identity,
     pub(crate) quiescent: Option<Quiescent>,

@@ -3,7 +3,7 @@
 use crate::error::LoadError;
 use std::fs::{File, Metadata};
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,12 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// Reads the whole file, and makes sure that nobody wrote to it, or replaced it, meanwhile.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Source, LoadError> {
-    let mut file = File::open(path).map_err(LoadError::Open)?;
+    // Opening a pipe would wait for its other end.
+    let mut file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(LoadError::Open)?;
     let before = file.metadata().map_err(LoadError::Open)?;
     if !before.is_file() {
         return Err(LoadError::NotAFile);
@@ -29,10 +34,12 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Source, LoadError> {
     file.by_ref().take(len.saturating_add(1)).read_to_end(&mut bytes).map_err(LoadError::Open)?;
     let stamp = Stamp::of(&before);
     let after = file.metadata().map_err(LoadError::Open)?;
-    let there = std::fs::metadata(path).map_err(|_| LoadError::Changing)?;
-    let still =
-        bytes.len() as u64 == len && stamp == Stamp::of(&after) && stamp == Stamp::of(&there);
-    if still { Ok(Source { bytes, stamp }) } else { Err(LoadError::Changing) }
+    if bytes.len() as u64 != len || stamp != Stamp::of(&after) {
+        return Err(LoadError::Changing);
+    }
+    let source = Source { bytes, stamp };
+    source.check_still(path)?;
+    Ok(source)
 }
 
 /// A library's bytes.
@@ -40,6 +47,14 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Source, LoadError> {
 pub(crate) struct Source {
     pub(crate) bytes: Vec<u8>,
     pub(crate) stamp: Stamp,
+}
+
+impl Source {
+    /// Whether the file that was read is still the one at this path, and as it was.
+    pub(crate) fn check_still(&self, path: &Path) -> Result<(), LoadError> {
+        let there = std::fs::metadata(path).map_err(|_| LoadError::Changing)?;
+        if self.stamp == Stamp::of(&there) { Ok(()) } else { Err(LoadError::Changing) }
+    }
 }
 
 /// What changes when a file does.

@@ -22,6 +22,8 @@ pub(crate) struct Tables<V> {
     pub(crate) vtable: V,
     /// Where the vtable is.
     pub(crate) address: *const c_void,
+    /// Where the library's code is.
+    pub(crate) code: *const c_void,
 }
 
 /// Calls the getter, and reads what it returns.
@@ -43,7 +45,8 @@ pub(crate) unsafe fn read<V: Copy>(getter: Getter, version: u32) -> Result<Table
     let address = info.vtable.cast::<c_void>();
     // SAFETY: neither null nor misaligned (`PluginInfo::read`), so a vtable of this generation's.
     let vtable = unsafe { info.vtable.cast::<V>().read() };
-    Ok(Tables { identity, ctx: PluginCtx(info.plugin_ctx), vtable, address })
+    let ctx = PluginCtx(info.plugin_ctx);
+    Ok(Tables { identity, ctx, vtable, address, code: getter as *const c_void })
 }
 
 /// # Safety

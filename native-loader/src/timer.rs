@@ -90,14 +90,15 @@ pub(crate) fn ask(context: &'static Context, token: u64, delay: Duration) -> Res
     state.due.push(Reverse(Timer { at, number, context, token }));
     drop(state);
     TIMERS.changed.notify_one();
+    // A plugin that has gone meanwhile may have been forgotten just before.
+    if context.is_over() {
+        forget(context);
+    }
     Ok(())
 }
 
 /// Forgets what a plugin that is gone has asked for.
 pub(crate) fn forget(context: &'static Context) {
-    if context.timers.load(Relaxed) == 0 {
-        return;
-    }
     let mut state = TIMERS.lock();
     let before = state.due.len();
     state.due.retain(|Reverse(timer)| !std::ptr::eq(timer.context, context));

@@ -48,6 +48,31 @@ fn a_folder() {
 }
 
 #[test]
+fn a_pipe_that_nobody_writes_to() {
+    let path = scratch("pipe").join("libpipe.so");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    if made.is_ok_and(|status| status.success()) {
+        assert_refused!(path, LoadError::NotAFile);
+    }
+}
+
+#[test]
+fn a_library_without_sections_is_loaded_by_what_the_system_finds() {
+    let without = |path: &Path| {
+        let mut bytes = fs::read(path).unwrap();
+        bytes[0x28..0x30].fill(0);
+        bytes[0x3c..0x40].fill(0);
+        file(&bytes)
+    };
+    let plugin = loaded(&without(&c_plugin!(EXT)));
+    assert_eq!(plugin.generation(), ringbox_native::Generation::V1Extended);
+    assert_eq!(told(plugin.link(), "echo", b"x"), b"x");
+    let plugin = loaded(&without(&c_plugin!()));
+    assert!(plugin.warnings().contains(&ringbox_native::Warning::AssumedVersion1));
+    assert_refused!(without(&c_plugin!("-DNO_SYMBOL")), LoadError::NoSymbol { .. });
+}
+
+#[test]
 fn a_file_that_is_too_large() {
     let error = try_load(&c_plugin!(), &Options::new().file_bytes(100)).unwrap_err();
     assert!(matches!(error, LoadError::TooLarge { limit: 100, .. }), "{error:?}");
