@@ -233,21 +233,20 @@ fn a_deadline_in_a_chunk_made_while_the_timer_looks_is_kept() {
     let link = plugin.link;
     ends("each deadline", move || {
         let mut open = Vec::new();
-        for round in 0..150_u64 {
-            // The last slot of the thread's last chunk: the next one is in a chunk that is new.
+        // Up to the last slot of the thread's last chunk: the next one is in a chunk that is new.
+        let mut use_up = || {
             loop {
-                let call = call(link);
-                let index = call.sid().as_raw() % 64;
-                open.push(call);
-                if index == 63 {
+                open.push(call(link));
+                if index(open[open.len() - 1].sid()) % 64 == 63 {
                     break;
                 }
             }
+        };
+        for round in 0..150_u64 {
+            use_up();
             let (mut first, start) = (call(link).deadline(millis(1)), Instant::now());
             is_pending(&mut first, Waker::noop());
-            while open.last().unwrap().sid().as_raw() % 64 != 63 {
-                open.push(call(link));
-            }
+            use_up();
             // That deadline passes, and some time during or after the timer's look at it..
             while start.elapsed() < millis(1) + Duration::from_micros(round * 4) {
                 std::hint::spin_loop();
@@ -856,4 +855,17 @@ fn unloading_from_inside_is_refused_at_once() {
     assert!(took < LONG / 2, "{took:?}");
     assert_eq!(open.now().map(drop), Err(Fault::Unloaded.into()));
     assert_eq!(plugin.link.unload(AT_ONCE), Ok(()));
+}
+
+#[test]
+fn the_bytes_of_frames_that_were_read_make_room_for_others() {
+    let plugin = load(Limits::default().stream_bytes(10), |_, _, _| {});
+    let (port, mut stream) = (plugin.port, plugin.stream());
+    let sid = stream.sid();
+    let frame = || port.send_frame(sid, RawStatus::OK, b"four");
+    assert_eq!([frame(), frame(), frame()], [Delivery::Taken, Delivery::Taken, Delivery::Full]);
+    for _ in 0..20 {
+        assert_eq!(&ready(stream.recv()).unwrap().unwrap()[..], b"four");
+        assert_eq!([frame(), frame()], [Delivery::Taken, Delivery::Full]);
+    }
 }
