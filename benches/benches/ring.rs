@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 use clap::Parser as _;
-use ringbox_benches::{Options, Rows, Side, block_on, checksum, count_to, floor, report};
+use ringbox_benches::{Options, Rows, Side, block_on, both, checksum, count_to, floor, report};
 use ringbox_ring::{
     Attached, EntryId, Invocation, Limits, Link, Opening, PluginBackend, Port, RawStatus, Refusal,
     Sid, Status, Target,
@@ -13,9 +13,10 @@ use ringbox_ring::{
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Barrier};
 use std::task::{Context, Waker};
+use std::time::Instant;
 
 const ECHO: EntryId = EntryId::from_raw(0);
 const KEEP: EntryId = EntryId::from_raw(1);
@@ -89,7 +90,7 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
         count_to(turns, || {
             floor.call(0, black_box(payload), &mut reply);
             checksum(&reply)
-        });
+        })
     };
     rows.row(
         "ring/notify-by-id/0B",
@@ -97,7 +98,7 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
         |n| {
             count_to(n, || {
                 link.notify(&Invocation::entry_id(NOTHING, black_box(b""))).map_or(0, |()| 1)
-            });
+            })
         },
         |n| peer(b"", n),
     );
@@ -132,10 +133,11 @@ fn suspended(rows: &mut Rows, setup: &Setup) {
         count_to(turns, || {
             floor.call(0, black_box(&payload), &mut reply);
             checksum(&reply)
-        });
+        })
     };
     let call = || {
-        let mut call = link.call(&Invocation::entry_id(KEEP, &payload)).expect("the plugin keeps it");
+        let mut call =
+            link.call(&Invocation::entry_id(KEEP, &payload)).expect("the plugin keeps it");
         let mut context = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut call).poll(&mut context).is_pending());
         call
@@ -147,7 +149,7 @@ fn suspended(rows: &mut Rows, setup: &Setup) {
             count_to(n, || {
                 drop(call());
                 1
-            });
+            })
         },
         &mut peer,
     );
@@ -160,7 +162,7 @@ fn suspended(rows: &mut Rows, setup: &Setup) {
                 let sid = Sid::from_raw(setup.kept.load(Ordering::Relaxed));
                 let _ = port.answer(sid, RawStatus::OK, &payload);
                 block_on(call).map_or(0, |reply| checksum(&reply))
-            });
+            })
         },
         &mut peer,
     );
@@ -183,13 +185,13 @@ fn streams(rows: &mut Rows, setup: &Setup) {
                     }
                     sum
                 })
-            });
+            })
         };
         let theirs = |turns: u64| {
             count_to(turns, || {
                 floor.call(0, black_box(payload), &mut reply);
                 checksum(&reply)
-            });
+            })
         };
         rows.row_of(
             &format!("ring/stream/frame/{name}"),
@@ -239,6 +241,7 @@ fn frames_from_another_thread(rows: &mut Rows, setup: &Setup, payload: &[u8]) {
             }
         });
         let ours = |turns: u64| {
+            let start = Instant::now();
             let call = Invocation::entry_id(KEEP, b"");
             let mut stream = setup.link.stream(&call).expect("the plugin keeps it");
             wanted.store(turns + 1, Ordering::Release);
@@ -253,14 +256,17 @@ fn frames_from_another_thread(rows: &mut Rows, setup: &Setup, payload: &[u8]) {
             while wanted.load(Ordering::Acquire) != 0 {
                 std::hint::spin_loop();
             }
+            start.elapsed()
         };
         let ping_pong = |turns: u64| {
+            let start = Instant::now();
             for _ in 0..turns {
                 wanted.store(1, Ordering::Release);
                 while wanted.load(Ordering::Acquire) != 0 {
                     std::hint::spin_loop();
                 }
             }
+            start.elapsed()
         };
         rows.row(NAME, "ping-pong", ours, ping_pong);
         over.store(true, Ordering::Relaxed);
@@ -271,24 +277,17 @@ fn frames_from_another_thread(rows: &mut Rows, setup: &Setup, payload: &[u8]) {
 fn two_threads(rows: &mut Rows, setup: &Setup) {
     let link = setup.link;
     let payload = [7u8; 128];
-    let work = |turns: u64| {
-        count_to(turns, || unary(link, &Invocation::entry_id(ECHO, black_box(&payload))));
+    let work =
+        |turns| count_to(turns, || unary(link, &Invocation::entry_id(ECHO, black_box(&payload))));
+    let part = |turns| {
+        work(turns);
     };
-    let both = |turns: u64| {
-        let start = Barrier::new(2);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                start.wait();
-                work(turns);
-            });
-            start.wait();
-            work(turns);
-        });
-    };
-    rows.row_of(
-        "ring/unary-by-id-2-threads/128B",
-        "one-thread",
-        Side { run: both, each: 2 },
-        Side { run: work, each: 1 },
-    );
+    both(part, part, |both| {
+        rows.row_of(
+            "ring/unary-by-id-2-threads/128B",
+            "one-thread",
+            Side { run: both, each: 2 },
+            Side { run: work, each: 1 },
+        );
+    });
 }

@@ -1,7 +1,7 @@
 //! Rounds of two things in turn, and what can be said of their ratio.
 
 use serde::Serialize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long to measure.
 #[derive(Debug, Copy, Clone)]
@@ -60,8 +60,15 @@ impl Rows {
         self.only.as_deref().is_none_or(|only| name.contains(only))
     }
 
-    /// Measures a row. Each side is handed how often to do its work.
-    pub fn row(&mut self, name: &str, peer: &str, ours: impl FnMut(u64), theirs: impl FnMut(u64)) {
+    /// Measures a row. Each side is told how often to do its work, and says how long
+    /// that took.
+    pub fn row(
+        &mut self,
+        name: &str,
+        peer: &str,
+        ours: impl FnMut(u64) -> Duration,
+        theirs: impl FnMut(u64) -> Duration,
+    ) {
         self.row_of(name, peer, Side { run: ours, each: 1 }, Side { run: theirs, each: 1 });
     }
 
@@ -70,8 +77,8 @@ impl Rows {
         &mut self,
         name: &str,
         peer: &str,
-        mut ours: Side<impl FnMut(u64)>,
-        mut theirs: Side<impl FnMut(u64)>,
+        mut ours: Side<impl FnMut(u64) -> Duration>,
+        mut theirs: Side<impl FnMut(u64) -> Duration>,
     ) {
         if !self.wants(name) {
             return;
@@ -117,32 +124,31 @@ impl Rows {
 /// One side of a row.
 #[derive(Debug)]
 pub struct Side<F> {
-    /// Does the work so many turns.
+    /// Does the work so many turns, and says how long it took.
     pub run: F,
     /// How often one turn does it.
     pub each: u64,
 }
 
-impl<F: FnMut(u64)> Side<F> {
+impl<F: FnMut(u64) -> Duration> Side<F> {
     /// Nanoseconds for doing the work once.
     fn time(&mut self, turns: u64) -> f64 {
-        let start = Instant::now();
-        (self.run)(turns);
-        start.elapsed().as_nanos() as f64 / (turns * self.each) as f64
+        (self.run)(turns).as_nanos() as f64 / (turns * self.each) as f64
     }
 
     /// How many turns fill a slice.
     fn calibrate(&mut self, plan: Plan) -> u64 {
-        let mut turns = 1;
+        let (mut turns, mut before) = (1, None);
         loop {
-            let start = Instant::now();
-            (self.run)(turns);
-            let took = start.elapsed();
-            if took * 4 >= plan.slice {
+            // Being interrupted makes a run longer, never shorter: the shortest of three is right.
+            let took = (0..3).map(|_| (self.run)(turns)).min().unwrap_or_default();
+            // Twice the turns take about twice the time, or it was not the turns that took it.
+            let grown = before.is_some_and(|before| took * 2 > before * 3);
+            if took * 4 >= plan.slice && (grown || took > plan.slice * 8) {
                 let scale = plan.slice.as_secs_f64() / took.as_secs_f64().max(1e-9);
                 return ((turns as f64 * scale) as u64).max(1);
             }
-            turns *= 2;
+            (turns, before) = (turns * 2, Some(took));
         }
     }
 }
@@ -156,19 +162,49 @@ fn upper_rank(n: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Instant;
+
+    fn spin(turns: u64) -> Duration {
+        let start = Instant::now();
+        for i in 0..turns * 100 {
+            std::hint::black_box(i);
+        }
+        start.elapsed()
+    }
 
     #[test]
     fn twice_the_work_is_about_twice_the_time() {
         let plan = Plan { rounds: 15, slice: Duration::from_micros(300) };
         let mut rows = Rows::new(plan, None, String::new());
-        let spin = |n: u64| {
-            for i in 0..n * 100 {
-                std::hint::black_box(i);
-            }
-        };
         rows.row("twice", "once", |n| spin(2 * n), spin);
         let row = &rows.into_rows()[0];
         assert!(row.ratio > 1.2 && row.ratio_ci95_hi >= row.ratio, "{row:?}");
+    }
+
+    #[test]
+    fn what_takes_long_however_little_is_done_does_not_calibrate() {
+        let plan = Plan { rounds: 1, slice: Duration::from_millis(1) };
+        let slow = |turns| Duration::from_micros(600) + Duration::from_nanos(turns);
+        let turns = Side { run: slow, each: 1 }.calibrate(plan);
+        assert!((200_000..5_000_000).contains(&turns), "{turns}");
+    }
+
+    #[test]
+    fn one_interruption_does_not_calibrate() {
+        let plan = Plan { rounds: 1, slice: Duration::from_millis(1) };
+        for interrupted in 1..20 {
+            let mut run = 0;
+            let slow = |turns| {
+                run += 1;
+                if run == interrupted {
+                    Duration::from_secs(1)
+                } else {
+                    Duration::from_nanos(turns)
+                }
+            };
+            let turns = Side { run: slow, each: 1 }.calibrate(plan);
+            assert_eq!(turns, 1_000_000, "run {interrupted} was interrupted");
+        }
     }
 
     #[test]

@@ -7,8 +7,12 @@
 pub mod allocations;
 mod interleave;
 mod report;
+mod tasks;
+mod threads;
 mod work;
 
 pub use interleave::{Plan, Row, Rows, Side};
 pub use report::{Options, report};
+pub use tasks::together;
+pub use threads::{both, ping_pong};
 pub use work::{Floor, block_on, checksum, count_to, floor};

@@ -37,9 +37,6 @@ impl Options {
 /// The JSON file cannot be written.
 pub fn report(options: &Options, rows: Rows) -> Result<()> {
     let rows = rows.into_rows();
-    if rows.is_empty() {
-        eprintln!("no row's name contains {:?}", options.only.as_deref().unwrap_or(""));
-    }
     if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&rows)?;
         std::fs::write(path, text + "\n")
@@ -52,15 +49,15 @@ pub fn report(options: &Options, rows: Rows) -> Result<()> {
 /// A row as it is printed.
 pub(crate) fn line(row: &Row) -> String {
     format!(
-        "{:<36} {:>10.1} ns   {:<12} {:>10.1} ns   ratio {:>6.3}  (95 % below {:.3})",
+        "{:<44} {:>8.1} ns   {:<17} {:>8.1} ns   ratio {:>6.3}  (95 % below {:.3})",
         row.name, row.ours_ns, row.peer, row.peer_ns, row.ratio, row.ratio_ci95_hi
     )
 }
 
 fn commit() -> String {
     let output = Command::new("git").args(["describe", "--always", "--dirty"]).output();
-    output
-        .ok()
-        .filter(|output| output.status.success())
-        .map_or_else(|| "unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().into())
+    output.ok().filter(|output| output.status.success()).map_or_else(
+        || "unknown".into(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().into(),
+    )
 }

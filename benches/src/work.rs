@@ -4,6 +4,7 @@ use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 /// Reads every byte of a reply, as a caller would.
 #[inline]
@@ -13,14 +14,16 @@ pub fn checksum(bytes: &[u8]) -> u64 {
     rest.iter().fold(sum, |sum, byte| sum.wrapping_add(u64::from(*byte)))
 }
 
-/// Does `work` so many times, and keeps what comes of it.
+/// Does `work` so many times, keeps what comes of it, and says how long it took.
 #[inline]
-pub fn count_to(turns: u64, mut work: impl FnMut() -> u64) {
+pub fn count_to(turns: u64, mut work: impl FnMut() -> u64) -> Duration {
+    let start = Instant::now();
     let mut sum = 0u64;
     for _ in 0..turns {
         sum = sum.wrapping_add(work());
     }
     black_box(sum);
+    start.elapsed()
 }
 
 /// Runs a future that is ready without waiting, or polls it until it is.

@@ -148,7 +148,10 @@ fn a_warm_call_allocates_nothing() {
         let allocated = count() - before;
         done.wait();
         over.store(true, Ordering::Release);
-        assert_eq!(allocated, 0, "two threads made 400 warm rounds and allocated {allocated} times");
+        assert_eq!(
+            allocated, 0,
+            "two threads made 400 warm rounds and allocated {allocated} times"
+        );
     });
     let metrics = link.metrics();
     assert_eq!((metrics.in_flight, metrics.cancelled), (0, 500), "{metrics:?}");
