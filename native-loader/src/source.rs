@@ -87,3 +87,26 @@ fn settle(file: &Metadata) {
         std::thread::sleep(rest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_file_that_changes_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "before").unwrap();
+        let source = read(&path, 100).unwrap();
+        assert_eq!(source.bytes, b"before");
+        source.check_still(&path).unwrap();
+        fs::write(&path, "behind").unwrap();
+        assert!(matches!(source.check_still(&path), Err(LoadError::Changing)), "written to");
+        let source = read(&path, 100).unwrap();
+        let other = folder.path().join("other");
+        fs::copy(&path, &other).unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert!(matches!(source.check_still(&path), Err(LoadError::Changing)), "replaced");
+    }
+}

@@ -85,6 +85,14 @@ fn entries_are_called_by_number() {
 }
 
 #[test]
+fn an_entry_may_refuse_with_invalid() {
+    let plugin = loaded(&c_plugin!(EXT));
+    let echo = plugin.link().resolve("echo").unwrap();
+    let call = plugin.link().call(&Invocation::entry_id(echo, b"invalid"));
+    assert_eq!(call.map(drop), Err(CallError::Refused { status: Status::Invalid }));
+}
+
+#[test]
 fn given_bytes_are_not_copied_and_freed_once() {
     let plugin = loaded(&c_plugin!(EXT));
     let reply = plugin.link().call(&Invocation::entry("give", b"")).unwrap().wait().unwrap();
