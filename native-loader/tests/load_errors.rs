@@ -56,14 +56,32 @@ fn a_pipe_that_nobody_writes_to() {
     }
 }
 
+/// The library without its table of sections.
+fn without_sections(path: &Path) -> Vec<u8> {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[0x28..0x30].fill(0);
+    bytes[0x3c..0x40].fill(0);
+    bytes
+}
+
+#[test]
+fn a_library_whose_segments_end_too_early() {
+    let bytes = without_sections(&c_plugin!());
+    let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+    // The program headers follow the file's own, which is how linkers lay them out.
+    let headers = (0..usize::from(bytes[0x38])).map(|n| 64 + n * 56);
+    let loads = headers.filter(|at| bytes[*at..*at + 4] == [1, 0, 0, 0]);
+    let end = loads.map(|at| word(at + 8) + word(at + 32)).max().unwrap();
+    // Without its last byte the system would map it, and reading there would crash.
+    for len in [end / 4, end / 2, end - 1] {
+        assert_refused!(file(&bytes[..len]), LoadError::Truncated { .. });
+    }
+    loaded(&file(&bytes[..end]));
+}
+
 #[test]
 fn a_library_without_sections_is_loaded_by_what_the_system_finds() {
-    let without = |path: &Path| {
-        let mut bytes = fs::read(path).unwrap();
-        bytes[0x28..0x30].fill(0);
-        bytes[0x3c..0x40].fill(0);
-        file(&bytes)
-    };
+    let without = |path: &Path| file(&without_sections(path));
     let plugin = loaded(&without(&c_plugin!(EXT)));
     assert_eq!(plugin.generation(), ringbox_native::Generation::V1Extended);
     assert_eq!(told(plugin.link(), "echo", b"x"), b"x");

@@ -2,6 +2,7 @@
 //! their own and take turns.
 
 #![cfg(target_os = "linux")]
+#![expect(unsafe_code, reason = "asks the system who handles a signal")]
 
 mod support;
 
@@ -19,24 +20,33 @@ fn names(signals: &[ringbox_native::Signal]) -> Vec<String> {
     signals.iter().map(ToString::to_string).collect()
 }
 
+/// Whether nobody handles the signal.
+fn is_default(number: i32) -> bool {
+    // SAFETY: zeros are a valid action, which the call below overwrites.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: asks only, and `action` is a live local for the answer.
+    let asked = unsafe { libc::sigaction(number, std::ptr::null(), &raw mut action) };
+    asked == 0 && action.sa_sigaction == libc::SIG_DFL
+}
+
 #[test]
 fn replaced_handlers_are_refused_then_reported() {
     let _turn = turn();
     let path = c_plugin!("-DSIGNAL_AT_LOAD", "-DSIGNAL_AT_INIT", EXT);
     let refuse = Options::new().signal_handlers(SignalPolicy::Refuse);
     for _ in 0..2 {
-        // The second time shows that the handlers were put back.
         let error = try_load(&path, &refuse).unwrap_err();
         let LoadError::SignalHandlers { signals } = &error else { panic!("{error:?}") };
         assert_eq!(names(signals), ["SIGUSR2"]);
         assert!(error.to_string().contains("SignalPolicy::Report"), "{error}");
+        assert!(is_default(libc::SIGUSR2), "it was put back");
     }
     let at_init = c_plugin!("-DSIGNAL_AT_INIT", EXT);
     for _ in 0..2 {
         let error = try_load(&at_init, &refuse).unwrap_err();
-        assert!(
-            matches!(&error, LoadError::SignalHandlers { signals } if names(signals) == ["SIGURG"])
-        );
+        let LoadError::SignalHandlers { signals } = &error else { panic!("{error:?}") };
+        assert_eq!(names(signals), ["SIGURG"]);
+        assert!(is_default(libc::SIGURG), "it was put back");
     }
     let plugin = loaded(&path);
     let [Warning::SignalHandlers { signals }] = plugin.warnings() else { panic!("{plugin:?}") };
