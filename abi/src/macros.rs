@@ -70,7 +70,8 @@
 /// - A panic in an entry or in `fallback` is answered with [`Status::Panic`](crate::Status::Panic)
 ///   and its message; in `stream_data` and `stream_close` it ends the stream so; in the others it is
 ///   logged. Nothing unwinds over the boundary. (With `panic = "abort"` there is nothing to catch.)
-/// - An entry that isn't there is refused as unsupported if there is no `fallback`.
+/// - An entry that isn't there is refused as unsupported if there is no `fallback`. A handler refuses
+///   by [`Reply::Refused`](crate::plugin::Reply::Refused).
 /// - A wrong context, a broken request or payload, a second `init`, a call before `init`: invalid.
 ///
 /// Two entries of one name don't compile:

@@ -92,6 +92,10 @@ mod full {
         Reply::new(Status::Invalid, b"no".to_vec())
     }
 
+    fn hands_back(_sid: u64, payload: &[u8]) -> Reply {
+        Reply::Refused(RawStatus(u32::from(payload[0])).meaning())
+    }
+
     fn frames(cx: &Cx<State>, sid: u64, _payload: &[u8]) -> Result<Later, String> {
         let responder = cx.responder(sid);
         responder.frame(b"one").map_err(|refused| refused.to_string())?;
@@ -174,6 +178,7 @@ mod full {
             "panics" => panics,
             "panics badly" => panics_badly,
             "refuses" => refuses,
+            "hands back" => hands_back,
             "frames" => frames,
             "leased" => leased,
             "asks" => asks,
@@ -268,7 +273,13 @@ fn entries_answer(plugin: &Loaded) {
 
     assert_eq!(plugin.resolve("nobody"), NR_NO_ENTRY);
     assert_eq!(plugin.call_by_id(8, NR_NO_ENTRY, b""), RawStatus::INVALID);
-    assert_eq!(plugin.call_by_id(8, 13, b""), RawStatus::INVALID);
+    assert_eq!(plugin.call_by_id(8, 14, b""), RawStatus::INVALID);
+
+    for status in [RawStatus::UNSUPPORTED, RawStatus::PANIC, RawStatus(99)] {
+        assert_eq!(plugin.call(9, "hands back", &[status.0 as u8]), status);
+    }
+    assert_eq!(plugin.call(9, "hands back", &[0]), RawStatus::ERR, "Ok would accept it");
+    assert_eq!(host.all(), [], "no answer is owed, and none is given");
 }
 
 fn other_threads_answer(plugin: &Loaded) {
@@ -434,8 +445,12 @@ mod least {
         Status::StreamEnd
     }
 
+    fn hands_back(_sid: u64, payload: &[u8]) -> Reply {
+        Reply::Refused(RawStatus(u32::from(payload[0])).meaning())
+    }
+
     define_plugin! {
-        entries: { "echo" => echo, "panics" => panics, "ends" => ends },
+        entries: { "echo" => echo, "panics" => panics, "ends" => ends, "hands back" => hands_back },
         exports: none,
     }
 }
@@ -451,6 +466,11 @@ fn a_host_without_the_extension_gets_only_what_it_knows() {
     assert_eq!(plugin.call(3, "ends", b""), RawStatus::OK);
     assert_eq!(plugin.host.next(), seen("send_result", 3, RawStatus::OK, b""));
     assert_eq!(plugin.call(4, "nobody", b""), RawStatus::UNSUPPORTED);
+    assert_eq!(plugin.call(4, "hands back", &[2]), RawStatus::INVALID);
+    for unknown_to_it in [RawStatus::STREAM_END, RawStatus::PANIC, RawStatus(99)] {
+        let payload = [unknown_to_it.0 as u8];
+        assert_eq!(plugin.call(4, "hands back", &payload), RawStatus::ERR);
+    }
     assert_eq!(plugin.handle_raw(5, get().as_raw(), NrBytes::EMPTY), RawStatus::UNSUPPORTED);
     plugin.shutdown();
 

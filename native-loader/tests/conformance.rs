@@ -14,6 +14,7 @@ use std::ffi::c_void;
 use support::{cargo_build, told, try_load};
 
 ringbox_conformance::suite!(native, Native);
+ringbox_conformance::suite!(defined, Defined);
 ringbox_conformance::suite!(native_v1, NativeV1);
 
 /// A plugin with the extension.
@@ -26,6 +27,19 @@ impl Column for Native {
 
     fn load(&self, setup: Setup) -> Result<Attached, LoadFailure> {
         load("conforming", setup)
+    }
+}
+
+/// The same by `define_plugin!`: it can all that plugins by hand can.
+struct Defined;
+
+impl Column for Defined {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn load(&self, setup: Setup) -> Result<Attached, LoadFailure> {
+        load("written", setup)
     }
 }
 

@@ -123,6 +123,7 @@ fn answer<S>(cx: &Cx<S>, sid: u64, handler: impl FnOnce() -> Reply) -> RawStatus
     let reply = contain(handler).unwrap_or_else(|message| panicked(&message));
     match reply {
         Reply::Later => {}
+        Reply::Refused(status) => return refusal(cx, status),
         Reply::Now { status, payload: std::borrow::Cow::Borrowed(payload) } => {
             cx.host().send_result(sid, status, payload);
         }
@@ -131,6 +132,14 @@ fn answer<S>(cx: &Cx<S>, sid: u64, handler: impl FnOnce() -> Reply) -> RawStatus
         }
     }
     RawStatus::OK
+}
+
+/// What `handle` returns for it. It must not say Ok, and no number that the host may not know.
+#[cold]
+fn refusal<S>(cx: &Cx<S>, status: Status) -> RawStatus {
+    let status =
+        if cx.host().has_extension() { status.raw() } else { super::host::first_four(status) };
+    if status == RawStatus::OK { RawStatus::ERR } else { status }
 }
 
 #[cold]

@@ -17,6 +17,9 @@ pub struct Later;
 pub enum Reply {
     /// Nothing: see [`Later`].
     Later,
+    /// The request breaks the contract, or asks for what isn't here: it is handed back with this
+    /// status, no answer is owed and none may follow. (`Ok` would accept it: it is taken for `Err`.)
+    Refused(Status),
     /// Answer now.
     Now {
         /// The answer's status.
