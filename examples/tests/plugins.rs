@@ -70,7 +70,8 @@ fn the_greeter_does_all_it_offers() {
     assert_eq!(ask("greeted", b""), ok("1"));
     assert_eq!(ask("slow", b"there"), ok("there"));
     assert_eq!(ask("panic", b"").unwrap().0, Status::Panic);
-    assert_eq!(ask("nothing", b"").unwrap().0, Status::Unsupported);
+    let refused = CallError::Refused { status: Status::Unsupported };
+    assert_eq!(ask("nothing", b""), Err(refused));
     assert_eq!(ask("greeted", b""), ok("1"), "its state outlives a panic");
 
     let reply = block_on(greeter.request(&Request::get("/path"))).unwrap();

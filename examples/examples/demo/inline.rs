@@ -85,10 +85,7 @@ impl PluginBackend for InRust {
             }
             // A wall contains its plugin's panics, and says so in the plugin's place. Here is none.
             "panic" => self.answer(sid, RawStatus::PANIC, b"the plugin lost its composure"),
-            entry => {
-                let answer = format!("no entry {entry}");
-                self.answer(sid, RawStatus::UNSUPPORTED, answer.as_bytes());
-            }
+            _ => return Err(Refusal::Status(Status::Unsupported)),
         }
         Ok(())
     }

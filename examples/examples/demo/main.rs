@@ -200,7 +200,10 @@ async fn leave(plugin: Plugin) -> Result<String> {
 }
 
 async fn nonsense(plugin: Plugin) -> Result<String> {
-    text(&plugin.call_response("nonsense", b"").await?)
+    match plugin.call_response("nonsense", b"").await {
+        Err(refused) => Ok(refused.to_string()),
+        Ok(reply) => text(&reply),
+    }
 }
 
 async fn panics(plugin: Plugin) -> Result<String> {
