@@ -1,6 +1,7 @@
 //! An entry that was looked up once.
 
-use crate::plugin::Plugin;
+use crate::answer::{Answer, ById, Within};
+use crate::plugin::{Plugin, apart};
 use ringbox_ring::{Call, CallError, EntryId, Invocation, Link, Reply, Stream};
 use std::fmt;
 use std::sync::{Arc, RwLock};
@@ -34,25 +35,35 @@ impl Entry {
     ///
     /// # Errors
     /// The plugin refused the call or is unloaded, or no longer has the entry.
-    #[inline]
+    #[inline(always)]
     pub fn call(&self, payload: &[u8]) -> Result<(), CallError> {
-        self.follow(|link, id| link.notify(&Invocation::entry_id(id, payload)))
+        if let Some((link, id)) = self.known() {
+            match link.notify(&Invocation::entry_id(id, payload)) {
+                Ok(()) => return Ok(()),
+                Err(CallError::Unloaded) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        apart(self.follow_reload(|link, id| link.notify(&Invocation::entry_id(id, payload))))
     }
 
     /// Calls it and waits for its answer.
     ///
     /// # Errors
     /// See [`CallError`].
-    #[inline]
-    pub async fn call_response(&self, payload: &[u8]) -> Result<Reply, CallError> {
-        self.plugin.answer(self.start(payload)?).await
+    #[inline(always)]
+    pub fn call_response<'a>(
+        &'a self,
+        payload: &'a [u8],
+    ) -> impl Future<Output = Result<Reply, CallError>> + use<'a> {
+        Answer::new(ById { entry: self, payload })
     }
 
     /// Calls it and takes the answer that it gives inside `handle`.
     ///
     /// # Errors
     /// [`CallError::NotImmediate`] where it gave none; the call is then cancelled.
-    #[inline]
+    #[inline(always)]
     pub fn call_response_fast(&self, payload: &[u8]) -> Result<Reply, CallError> {
         self.start(payload)?.now()
     }
@@ -61,12 +72,13 @@ impl Entry {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn call_response_timeout(
-        &self,
-        payload: &[u8],
+    #[inline]
+    pub fn call_response_timeout<'a>(
+        &'a self,
+        payload: &'a [u8],
         timeout: Duration,
-    ) -> Result<Reply, CallError> {
-        self.plugin.answer(self.start(payload)?.deadline(timeout)).await
+    ) -> impl Future<Output = Result<Reply, CallError>> + use<'a> {
+        Answer::new(Within { call: ById { entry: self, payload }, timeout })
     }
 
     /// Calls it and reads its frames from what this returns.
@@ -75,31 +87,41 @@ impl Entry {
     /// The plugin refused the call or is unloaded, or too many calls are open.
     #[inline]
     pub fn call_stream(&self, payload: &[u8]) -> Result<Stream, CallError> {
-        self.follow(|link, id| link.stream(&Invocation::entry_id(id, payload)))
+        if let Some((link, id)) = self.known() {
+            match link.stream(&Invocation::entry_id(id, payload)) {
+                Ok(stream) => return Ok(stream),
+                Err(CallError::Unloaded) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        apart(self.follow_reload(|link, id| link.stream(&Invocation::entry_id(id, payload))))
     }
 
     #[inline(always)]
-    fn start(&self, payload: &[u8]) -> Result<Call, CallError> {
-        self.follow(|link, id| link.call(&Invocation::entry_id(id, payload)))
+    pub(crate) fn start(&self, payload: &[u8]) -> Result<Call, CallError> {
+        if let Some((link, id)) = self.known() {
+            match link.call(&Invocation::entry_id(id, payload)) {
+                Ok(call) => return Ok(call),
+                Err(CallError::Unloaded) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        apart(self.follow_reload(|link, id| link.call(&Invocation::entry_id(id, payload))))
+    }
+
+    #[inline(always)]
+    pub(crate) fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    /// The link of now and the number that it gave, unless there was a reload.
+    #[inline(always)]
+    fn known(&self) -> Option<(Link, EntryId)> {
+        (self.plugin.link() == self.first.0).then_some(self.first)
     }
 
     /// Calls with the number that the link of now gave. A link that a reload closed meanwhile never
     /// took the call, so the link that replaced it gets it.
-    #[inline(always)]
-    fn follow<R>(
-        &self,
-        call: impl Fn(Link, EntryId) -> Result<R, CallError>,
-    ) -> Result<R, CallError> {
-        let (link, id) = self.first;
-        if self.plugin.link() == link {
-            match call(link, id) {
-                Err(CallError::Unloaded) => {}
-                result => return result,
-            }
-        }
-        self.follow_reload(call)
-    }
-
     #[cold]
     #[inline(never)]
     fn follow_reload<R>(

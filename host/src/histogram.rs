@@ -20,16 +20,15 @@ thread_local! {
 pub(crate) struct Sample(Instant);
 
 impl Sample {
-    /// One for every [`SAMPLING`] that this thread asks for.
+    /// Whether the call that this thread makes now is to be timed: one in [`SAMPLING`] is.
     #[inline(always)]
-    pub(crate) fn take() -> Option<Self> {
+    pub(crate) fn is_due() -> bool {
         let turn = TURN.get();
         TURN.set(turn.wrapping_add(1));
-        if turn.is_multiple_of(SAMPLING) { Some(Self::start()) } else { None }
+        turn.is_multiple_of(SAMPLING)
     }
 
-    #[cold]
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self(Instant::now())
     }
 }

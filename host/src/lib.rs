@@ -15,6 +15,7 @@
 //! Replies ([`Reply`]) and frames ([`Frame`]) are bytes with a status.
 //! What a plugin does wrong ends as a typed [`Fault`] of the call that it did it to.
 
+mod answer;
 mod entry;
 mod error;
 mod histogram;

@@ -1,5 +1,6 @@
 //! A plugin by its name, for callers.
 
+use crate::answer::{Answer, ByName, Whole, Within};
 use crate::entry::Entry;
 use crate::histogram::{Histogram, Sample};
 use crate::metrics::PluginMetrics;
@@ -47,6 +48,7 @@ impl Plugin {
     ///
     /// # Errors
     /// The plugin refused the call, or is unloaded.
+    #[inline(always)]
     pub fn call(&self, entry: &str, payload: &[u8]) -> Result<(), CallError> {
         self.notify(&Invocation::entry(entry, payload))
     }
@@ -58,16 +60,20 @@ impl Plugin {
     ///
     /// # Cancel safety
     /// Dropping the future cancels the call: the plugin is told, and a late answer is dropped.
-    #[inline]
-    pub async fn call_response(&self, entry: &str, payload: &[u8]) -> Result<Reply, CallError> {
-        self.answer(self.start(&Invocation::entry(entry, payload))?).await
+    #[inline(always)]
+    pub fn call_response<'a>(
+        &'a self,
+        entry: &'a str,
+        payload: &'a [u8],
+    ) -> impl Future<Output = Result<Reply, CallError>> + use<'a> {
+        Answer::new(ByName { plugin: self, call: Invocation::entry(entry, payload) })
     }
 
     /// Calls an entry that answers inside `handle`, and takes that answer.
     ///
     /// # Errors
     /// [`CallError::NotImmediate`] where it did not; the call is then cancelled.
-    #[inline]
+    #[inline(always)]
     pub fn call_response_fast(&self, entry: &str, payload: &[u8]) -> Result<Reply, CallError> {
         self.start(&Invocation::entry(entry, payload))?.now()
     }
@@ -76,14 +82,17 @@ impl Plugin {
     ///
     /// # Errors
     /// See [`CallError`]; a deadline that passed is `Fault::Deadline`.
-    pub async fn call_response_timeout(
-        &self,
-        entry: &str,
-        payload: &[u8],
+    #[inline]
+    pub fn call_response_timeout<'a>(
+        &'a self,
+        entry: &'a str,
+        payload: &'a [u8],
         timeout: Duration,
-    ) -> Result<Reply, CallError> {
-        let call = self.start(&Invocation::entry(entry, payload))?;
-        self.answer(call.deadline(timeout)).await
+    ) -> impl Future<Output = Result<Reply, CallError>> + use<'a> {
+        Answer::new(Within {
+            call: ByName { plugin: self, call: Invocation::entry(entry, payload) },
+            timeout,
+        })
     }
 
     /// Calls an entry and reads its frames from what this returns.
@@ -98,20 +107,25 @@ impl Plugin {
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn request(&self, request: &Request) -> Result<Reply, CallError> {
-        self.answer(request.with(|call| self.start(call))?).await
+    #[inline]
+    pub fn request<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> impl Future<Output = Result<Reply, CallError>> + use<'a> {
+        Answer::new(Whole { plugin: self, request })
     }
 
     /// The same, but no longer than `timeout`.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub async fn request_timeout(
-        &self,
-        request: &Request,
+    #[inline]
+    pub fn request_timeout<'a>(
+        &'a self,
+        request: &'a Request,
         timeout: Duration,
-    ) -> Result<Reply, CallError> {
-        self.answer(request.with(|call| self.start(call))?.deadline(timeout)).await
+    ) -> impl Future<Output = Result<Reply, CallError>> + use<'a> {
+        Answer::new(Within { call: Whole { plugin: self, request }, timeout })
     }
 
     /// Hands the plugin a whole request and reads its frames from what this returns.
@@ -156,6 +170,10 @@ impl Plugin {
         }
     }
 
+    pub(crate) fn record(&self, sample: &Sample) {
+        self.0.latency.record(sample);
+    }
+
     #[inline(always)]
     pub(crate) fn link(&self) -> Link {
         self.0.switch.link()
@@ -163,68 +181,71 @@ impl Plugin {
 
     #[inline(always)]
     pub(crate) fn notify(&self, call: &Invocation<'_>) -> Result<(), CallError> {
-        self.follow(|link| link.notify(call))
+        let link = self.link();
+        match link.notify(call) {
+            Ok(()) => Ok(()),
+            Err(error) => self.follow_reload(link, error, |link| link.notify(call)),
+        }
     }
 
     /// The one place where a call with an answer begins.
     #[inline(always)]
     pub(crate) fn start(&self, call: &Invocation<'_>) -> Result<Call, CallError> {
-        self.follow(|link| link.call(call))
+        let link = self.link();
+        match link.call(call) {
+            Ok(call) => Ok(call),
+            Err(error) => apart(self.follow_reload(link, error, |link| link.call(call))),
+        }
     }
 
     #[inline(always)]
     pub(crate) fn open_stream(&self, call: &Invocation<'_>) -> Result<Stream, CallError> {
-        self.follow(|link| link.stream(call))
-    }
-
-    /// Calls through the link of now. One that was closed by a reload meanwhile never took the
-    /// call, so the link that replaced it gets it.
-    #[inline(always)]
-    fn follow<R>(&self, call: impl Fn(Link) -> Result<R, CallError>) -> Result<R, CallError> {
         let link = self.link();
-        match call(link) {
-            Err(CallError::Unloaded) => self.follow_reload(link, call),
-            result => result,
+        match link.stream(call) {
+            Ok(stream) => Ok(stream),
+            Err(error) => apart(self.follow_reload(link, error, |link| link.stream(call))),
         }
     }
 
+    /// A link that a reload closed meanwhile never took the call: the one that replaced it gets it.
     #[cold]
     #[inline(never)]
     fn follow_reload<R>(
         &self,
         mut tried: Link,
+        mut error: CallError,
         call: impl Fn(Link) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
-        loop {
+        while error == CallError::Unloaded {
             let link = self.link();
             if link == tried {
-                return Err(CallError::Unloaded);
+                break;
             }
             match call(link) {
-                Err(CallError::Unloaded) => tried = link,
-                result => return result,
+                Err(again) => (tried, error) = (link, again),
+                ok => return ok,
             }
         }
-    }
-
-    /// Waits, and times one call in many.
-    #[inline(always)]
-    pub(crate) async fn answer(
-        &self,
-        call: impl Future<Output = Result<Reply, CallError>>,
-    ) -> Result<Reply, CallError> {
-        match Sample::take() {
-            None => call.await,
-            Some(sample) => {
-                let result = call.await;
-                self.0.latency.record(&sample);
-                result
-            }
-        }
+        Err(error)
     }
 
     pub(crate) fn resolve(&self, name: &str) -> Result<(Link, EntryId), CallError> {
-        self.follow(|link| Ok((link, link.resolve(name)?)))
+        let resolve = |link: Link| Ok((link, link.resolve(name)?));
+        let link = self.link();
+        match resolve(link) {
+            Ok(entry) => Ok(entry),
+            Err(error) => self.follow_reload(link, error, resolve),
+        }
+    }
+}
+
+/// The same result in a place of its own. What a cold function writes its result to lies in memory;
+/// were it the hot path's result too, that would take the detour as well.
+#[inline(always)]
+pub(crate) fn apart<T>(result: Result<T, CallError>) -> Result<T, CallError> {
+    match result {
+        Ok(value) => Ok(value),
+        Err(error) => Err(error),
     }
 }
 
