@@ -110,7 +110,13 @@ impl Call {
         if slot.is_answered(self.sid) {
             return Poll::Ready(self.finish(slot, budget));
         }
-        self.poll_cold(slot, context, budget)
+        // What a cold function writes its result to lies in memory: taken apart, that is a place of
+        // its own, and an answer that was there takes no such detour.
+        match self.poll_cold(slot, context, budget) {
+            Poll::Ready(Ok(reply)) => Poll::Ready(Ok(reply)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     #[cold]

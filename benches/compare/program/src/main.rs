@@ -84,28 +84,28 @@ fn immediate(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
     rows.row(
         "native/notify/0B",
         name,
-        |n| count_to(n, || ours.notify(black_box(none))),
-        |n| count_to(n, || peer.notify(black_box(none))),
+        |n| count_to(n, || ours.notify(*black_box(&none))),
+        |n| count_to(n, || peer.notify(*black_box(&none))),
     );
     rows.row(
         "native/notify-by-id/0B",
         name,
-        |n| count_to(n, || ours.notify_by_id(black_box(none))),
-        |n| count_to(n, || peer.notify_by_id(black_box(none))),
+        |n| count_to(n, || ours.notify_by_id(*black_box(&none))),
+        |n| count_to(n, || peer.notify_by_id(*black_box(&none))),
     );
     for (size, len) in &SIZES[..2] {
         let payload = &data[..*len];
         rows.row(
             &format!("native/fast/{size}"),
             name,
-            |n| count_to(n, || ours.fast(black_box(payload))),
-            |n| count_to(n, || peer.fast(black_box(payload))),
+            |n| count_to(n, || ours.fast(*black_box(&payload))),
+            |n| count_to(n, || peer.fast(*black_box(&payload))),
         );
         rows.row_of(
             &format!("native/stream/frame/{size}"),
             name,
-            Timed { run: |n| count_to(n, || ours.stream(black_box(payload))), each: FRAMES },
-            Timed { run: |n| count_to(n, || peer.stream(black_box(payload))), each: FRAMES },
+            Timed { run: |n| count_to(n, || ours.stream(*black_box(&payload))), each: FRAMES },
+            Timed { run: |n| count_to(n, || peer.stream(*black_box(&payload))), each: FRAMES },
         );
     }
     for (size, len) in SIZES {
@@ -113,16 +113,16 @@ fn immediate(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
         rows.row(
             &format!("native/unary/{size}"),
             name,
-            |n| count_to(n, || ours.unary(black_box(payload))),
-            |n| count_to(n, || peer.unary(black_box(payload))),
+            |n| count_to(n, || ours.unary(*black_box(&payload))),
+            |n| count_to(n, || peer.unary(*black_box(&payload))),
         );
     }
     let payload = &data[..128];
     rows.row(
         "native/unary-by-id/128B",
         name,
-        |n| count_to(n, || ours.unary_by_id(black_box(payload))),
-        |n| count_to(n, || peer.unary_by_id(black_box(payload))),
+        |n| count_to(n, || ours.unary_by_id(*black_box(&payload))),
+        |n| count_to(n, || peer.unary_by_id(*black_box(&payload))),
     );
 }
 
