@@ -41,7 +41,8 @@ fn main() -> Result<()> {
         }
     }
     println!("{calls} calls of two seconds each took {took:.2?}, on one thread.");
-    ensure!(took < Duration::from_secs(4), "they blocked one another");
+    // One after the other they would take twice their number.
+    ensure!(took < Duration::from_secs(4 + calls as u64 / 2), "they blocked one another");
 
     host.unload("seed")?;
     Ok(())
