@@ -242,6 +242,7 @@ impl Plugin {
 /// The same result in a place of its own. What a cold function writes its result to lies in memory;
 /// were it the hot path's result too, that would take the detour as well.
 #[inline(always)]
+#[expect(clippy::needless_match, reason = "it is the match that sets the two apart")]
 pub(crate) fn apart<T>(result: Result<T, CallError>) -> Result<T, CallError> {
     match result {
         Ok(value) => Ok(value),
