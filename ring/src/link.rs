@@ -266,7 +266,10 @@ impl Link {
         let sid = slot.open(self.0.port().owner());
         let waiting = Call::new(slot, sid);
         match self.0.dispatch(here, lane, tally, sid, Some(slot), call) {
-            Ok(()) => Ok(waiting),
+            Ok(()) => {
+                slot.left_dispatch(sid);
+                Ok(waiting)
+            }
             Err(error) => {
                 waiting.refused();
                 Err(error)

@@ -285,6 +285,9 @@ impl Port {
     /// is taken, so hand a call over only from an instance that doesn't know it, or is gone.
     pub fn adopt(self, sid: Sid) -> Delivery {
         let Some(slot) = lane::slot_of(sid) else { return Delivery::Dropped };
+        if lane::here().slot_of(sid).is_some_and(|slot| slot.hand_over_inside(sid, self.owner())) {
+            return Delivery::Taken;
+        }
         let same_plugin = |slot: &Slot| self.is_sibling(slot);
         let outcome = if slot.word.load(Acquire) & STREAM != 0 {
             slot.hand_over_stream(sid, same_plugin, self.owner())

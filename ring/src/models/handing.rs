@@ -11,7 +11,7 @@ fn hand_over(slot: &Slot, sid: Sid) -> Fate {
 fn of_the_old_ports_answer_and_the_new_ones_the_waiter_gets_one() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let old = spawn(&slot, move |slot| answer(slot, sid, MINE, 1));
         let new = spawn(&slot, move |slot| {
             let handed = hand_over(slot, sid);
@@ -35,7 +35,7 @@ fn of_the_old_ports_answer_and_the_new_ones_the_waiter_gets_one() {
 fn the_waker_is_not_lost_when_a_call_is_handed_over() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let handing = spawn(&slot, move |slot| hand_over(slot, sid));
         let (_, first) = Task::new();
         let (task, last) = Task::new();
@@ -56,7 +56,7 @@ fn the_waker_is_not_lost_when_a_call_is_handed_over() {
 fn a_waiter_that_leaves_a_call_being_handed_over_frees_its_slot_once() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let handing = spawn(&slot, move |slot| {
             let handed = hand_over(slot, sid);
             (handed, answer(slot, sid, OTHER, 2))
@@ -66,7 +66,7 @@ fn a_waiter_that_leaves_a_call_being_handed_over_frees_its_slot_once() {
         let mine = leave(&slot, sid);
         if mine {
             // The next call is not handed over with the first one.
-            let next = slot.open(MINE);
+            let next = slot.open_dispatched(MINE);
             assert_eq!(answer(&slot, next, MINE, 5), Fate::Taken);
             assert_eq!(wait(&slot, next), Ok(5));
         }
@@ -80,7 +80,7 @@ fn a_waiter_that_leaves_a_call_being_handed_over_frees_its_slot_once() {
 fn a_call_being_handed_over_is_ended_by_the_host_all_the_same() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let handing = spawn(&slot, move |slot| hand_over(slot, sid));
         let ending = spawn(&slot, move |slot| {
             let (ended, outcome) = crate::port::end_slot(slot, |_| true, &Fault::Unloaded)?;

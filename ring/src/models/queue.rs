@@ -191,7 +191,7 @@ fn when_the_reader_leaves_two_senders_the_slot_is_freed_once() {
         let mine = Reader::new(&slot, sid).leave();
         if mine {
             // The slot's next call, while both may still be on their way.
-            let next = slot.open(MINE);
+            let next = slot.open_dispatched(MINE);
             assert_eq!(answer_inside(&slot, next, MINE, 5), Fate::Taken);
             assert_eq!(read(&slot, next), Ok(5));
         }

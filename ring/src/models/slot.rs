@@ -8,7 +8,7 @@ use crate::slot::FREE;
 fn of_two_answers_one_waiter_gets_one_whole() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let answers =
             [1, 2].map(|value| spawn(&slot, move |slot| (value, answer(slot, sid, MINE, value))));
         let got = wait(&slot, sid).expect("an answer");
@@ -26,7 +26,7 @@ fn of_two_answers_one_waiter_gets_one_whole() {
 fn a_cancelled_call_is_freed_once_and_its_late_answer_reaches_nobody() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let answering = spawn(&slot, move |slot| {
             let first = answer(slot, sid, MINE, 1);
             let second = answer(slot, sid, MINE, 2);
@@ -37,7 +37,7 @@ fn a_cancelled_call_is_freed_once_and_its_late_answer_reaches_nobody() {
         let _ = slot.poll(sid, &waker);
         let mine = leave(&slot, sid);
         if mine {
-            let next = slot.open(MINE);
+            let next = slot.open_dispatched(MINE);
             assert_ne!(next, sid);
             assert_eq!(answer(&slot, next, MINE, 9), Fate::Taken);
             assert_eq!(wait(&slot, next), Ok(9));
@@ -47,22 +47,55 @@ fn a_cancelled_call_is_freed_once_and_its_late_answer_reaches_nobody() {
     });
 }
 
+/// What a port does for an answer on the calling thread: without a locked instruction if it can.
+fn answer_as_a_port_does(slot: &Slot, sid: Sid, value: u8) -> bool {
+    slot.copy_inside(sid, MINE, RawStatus::OK, &[value; 3])
+        || answer_inside(slot, sid, MINE, value) == Fate::Taken
+}
+
 #[test]
 fn an_answer_inside_dispatch_beats_or_loses_to_one_from_another_thread() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
         let sid = slot.open(MINE);
         let other = spawn(&slot, move |slot| answer(slot, sid, MINE, 1));
-        let inside = answer_inside(&slot, sid, MINE, 2);
+        let inside = answer_as_a_port_does(&slot, sid, 2);
+        slot.left_dispatch(sid);
         let got = wait(&slot, sid).unwrap();
-        assert_eq!(got, if inside == Fate::Taken { 2 } else { 1 });
+        assert_eq!(got, if inside { 2 } else { 1 });
         // The slot's next call, while the other answer may still be on its way.
         let next = slot.open(MINE);
         assert!(!slot.is_answered(next));
-        assert_eq!(answer_inside(&slot, next, MINE, 5), Fate::Taken);
+        assert!(answer_as_a_port_does(&slot, next, 5));
         assert_eq!(read(&slot, next), Ok(5));
         let other = other.join().unwrap();
-        assert_ne!(inside == Fate::Taken, other == Fate::Taken, "{inside:?} {other:?}");
+        assert_ne!(inside, other == Fate::Taken, "{other:?}");
+    });
+}
+
+#[test]
+fn an_answer_inside_dispatch_or_the_hosts_end_wins_and_the_waiter_gets_that() {
+    model(|| {
+        let slot = Arc::new(Slot::new(3));
+        let sid = slot.open(MINE);
+        let end = spawn(&slot, move |slot| end(slot, sid));
+        let inside = answer_as_a_port_does(&slot, sid, 2);
+        slot.left_dispatch(sid);
+        let got = wait(&slot, sid);
+        assert_eq!(got.is_ok(), inside);
+        assert_ne!(inside, end.join().unwrap() == Fate::Taken);
+    });
+}
+
+#[test]
+fn an_answer_that_comes_before_dispatch_returns_is_waited_for_after() {
+    model(|| {
+        let slot = Arc::new(Slot::new(3));
+        let sid = slot.open(MINE);
+        let other = spawn(&slot, move |slot| answer(slot, sid, MINE, 1));
+        slot.left_dispatch(sid);
+        assert_eq!(wait(&slot, sid), Ok(1));
+        assert_eq!(other.join().unwrap(), Fate::Taken);
     });
 }
 
@@ -70,7 +103,7 @@ fn an_answer_inside_dispatch_beats_or_loses_to_one_from_another_thread() {
 fn the_waker_that_was_left_last_is_woken() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let answering = spawn(&slot, move |slot| answer(slot, sid, MINE, 1));
         let (_, first) = Task::new();
         let (task, last) = Task::new();
@@ -90,12 +123,12 @@ fn the_waker_that_was_left_last_is_woken() {
 fn a_foreign_port_never_answers_not_even_across_reuse() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let foreign = spawn(&slot, move |slot| answer(slot, sid, OTHER, 7));
         assert_eq!(answer(&slot, sid, MINE, 1), Fate::Taken);
         assert_eq!(wait(&slot, sid), Ok(1));
         // Now the slot is the other port's, while the foreign answer may still be on its way.
-        let next = slot.open(OTHER);
+        let next = slot.open_dispatched(OTHER);
         let (_, waker) = Task::new();
         assert_eq!(slot.poll(next, &waker), Seen::Pending);
         let foreign = foreign.join().unwrap();
@@ -109,7 +142,7 @@ fn a_foreign_port_never_answers_not_even_across_reuse() {
 fn the_hosts_end_or_the_answer_wins_and_the_waiter_gets_that() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let ending = spawn(&slot, move |slot| end(slot, sid));
         let answering = spawn(&slot, move |slot| answer(slot, sid, MINE, 1));
         let got = wait(&slot, sid);
@@ -123,14 +156,14 @@ fn the_hosts_end_or_the_answer_wins_and_the_waiter_gets_that() {
 fn the_hosts_end_against_a_waiter_that_leaves_frees_the_slot_once() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let ending = spawn(&slot, move |slot| end(slot, sid));
         let (_, waker) = Task::new();
         let _ = slot.poll(sid, &waker);
         let mine = leave(&slot, sid);
         if mine {
             // Not the end of the next call, though it is the same port's.
-            let next = slot.open(MINE);
+            let next = slot.open_dispatched(MINE);
             assert_eq!(answer(&slot, next, MINE, 2), Fate::Taken);
             assert_eq!(wait(&slot, next), Ok(2));
         }
@@ -142,7 +175,7 @@ fn the_hosts_end_against_a_waiter_that_leaves_frees_the_slot_once() {
 fn of_an_end_an_answer_and_a_waiter_that_leaves_one_frees_the_slot() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let ending = spawn(&slot, move |slot| end(slot, sid));
         let answering = spawn(&slot, move |slot| answer(slot, sid, MINE, 1));
         let mine = leave(&slot, sid);
@@ -160,7 +193,7 @@ fn a_slot_whose_generations_are_used_up_serves_no_other_call() {
         let slot = Arc::new(Slot::new(3));
         // The last generation there is.
         slot.word.store(GENERATION_MASK | FREE, Ordering::Relaxed);
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let answering = spawn(&slot, move |slot| {
             let outcome = slot.answer(sid, MINE, Answer::Copied(RawStatus::OK, &[1; 3]));
             match outcome {

@@ -62,7 +62,7 @@ fn a_deadline_armed_during_a_pass_is_seen_by_it_or_by_the_next() {
     model(|| {
         let clockwork = Clockwork::new();
         let slot = clockwork.slot();
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let (task, waker) = Task::new();
         assert_eq!(slot.poll(sid, &waker), Seen::Pending);
         let passing = pass_of(&clockwork, AFTER);
@@ -83,7 +83,7 @@ fn a_deadline_that_is_not_due_yet_is_kept_by_a_pass() {
     model(|| {
         let clockwork = Clockwork::new();
         let slot = clockwork.slot();
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let (task, waker) = Task::new();
         assert_eq!(slot.poll(sid, &waker), Seen::Pending);
         // Something was due earlier, so the pass takes the chunk up.
@@ -107,7 +107,7 @@ fn two_threads_that_arm_during_a_pass_lose_neither_deadline() {
             let shared = shared.clone();
             thread::spawn(move || {
                 let (timer, earliest, slots) = &*shared;
-                let _ = slots[0].open(MINE);
+                let _ = slots[0].open_dispatched(MINE);
                 timer.arm(&slots[0], earliest, AT)
             })
         };
@@ -119,7 +119,7 @@ fn two_threads_that_arm_during_a_pass_lose_neither_deadline() {
             })
         };
         let (timer, earliest, slots) = &*shared;
-        let _ = slots[1].open(MINE);
+        let _ = slots[1].open_dispatched(MINE);
         let mine = timer.arm(&slots[1], earliest, LATER);
         let theirs = arming.join().unwrap();
         let next = passing.join().unwrap();
@@ -138,7 +138,7 @@ fn a_deadline_never_ends_the_slots_next_call() {
     model(|| {
         let clockwork = Clockwork::new();
         let slot = clockwork.slot();
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let (_, waker) = Task::new();
         assert_eq!(slot.poll(sid, &waker), Seen::Pending);
         let _ = clockwork.arm(AT);
@@ -147,7 +147,7 @@ fn a_deadline_never_ends_the_slots_next_call() {
         let mine = leave(slot, sid);
         let mut next = None;
         if mine {
-            let sid = slot.open(MINE);
+            let sid = slot.open_dispatched(MINE);
             assert_eq!(slot.poll(sid, &waker), Seen::Pending);
             let _ = clockwork.arm(LATER);
             next = Some(sid);
@@ -166,7 +166,7 @@ fn the_deadline_or_the_answer_ends_a_call_and_it_is_freed_once() {
     model(|| {
         let clockwork = Clockwork::new();
         let slot = clockwork.slot();
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let (task, waker) = Task::new();
         assert_eq!(slot.poll(sid, &waker), Seen::Pending);
         let _ = clockwork.arm(AT);
@@ -186,7 +186,7 @@ fn a_call_that_is_handed_over_during_a_pass_keeps_its_deadline() {
     model(|| {
         let clockwork = Clockwork::new();
         let slot = clockwork.slot();
-        let sid = slot.open(MINE);
+        let sid = slot.open_dispatched(MINE);
         let (task, waker) = Task::new();
         assert_eq!(slot.poll(sid, &waker), Seen::Pending);
         let _ = clockwork.arm(AT);
