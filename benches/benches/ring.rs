@@ -1,12 +1,13 @@
 //! The routing core alone: a plain Rust plugin behind it, and the least it could cost beside it.
 //!
 //! The peer `dyn` is one virtual call that copies the same bytes into a buffer that is used again.
-//! Both sides read every byte that they get. (`*black_box(&payload)` hides a slice without storing
-//! its halves first: both would be read back in one piece, which stalls for 10 ns.)
+//! Both sides read every byte that they get.
 
 use anyhow::Result;
 use clap::Parser as _;
-use ringbox_benches::{Options, Rows, Side, block_on, both, checksum, count_to, floor, report};
+use ringbox_benches::{
+    Options, Rows, Side, block_on, both, checksum, count_to, floor, hidden, report,
+};
 use ringbox_ring::{
     Attached, EntryId, Invocation, Limits, Link, Opening, PluginBackend, Port, RawStatus, Refusal,
     Sid, Status, Target,
@@ -89,7 +90,7 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
     let mut reply = Vec::with_capacity(4096);
     let mut peer = |payload: &[u8], turns: u64| {
         count_to(turns, || {
-            floor.call(0, *black_box(&payload), &mut reply);
+            floor.call(0, hidden(&payload), &mut reply);
             checksum(&reply)
         })
     };
@@ -108,7 +109,7 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
         rows.row(
             &format!("ring/unary-by-id/{name}"),
             "dyn",
-            |n| count_to(n, || unary(link, &Invocation::entry_id(ECHO, *black_box(&payload)))),
+            |n| count_to(n, || unary(link, &Invocation::entry_id(ECHO, hidden(&payload)))),
             |n| peer(payload, n),
         );
     }
@@ -116,7 +117,7 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
     rows.row(
         "ring/unary/128B",
         "dyn",
-        |n| count_to(n, || unary(link, &Invocation::entry("echo", *black_box(&payload)))),
+        |n| count_to(n, || unary(link, &Invocation::entry("echo", hidden(&payload)))),
         |n| peer(payload, n),
     );
 }
@@ -180,7 +181,7 @@ fn streams(rows: &mut Rows, setup: &Setup) {
         let mut reply = Vec::with_capacity(128);
         let ours = |turns: u64| {
             count_to(turns, || {
-                let call = Invocation::entry_id(FRAMES, *black_box(&payload));
+                let call = Invocation::entry_id(FRAMES, hidden(&payload));
                 let mut stream = link.stream(&call).expect("the plugin streams");
                 block_on(async {
                     let mut sum = 0u64;
@@ -193,7 +194,7 @@ fn streams(rows: &mut Rows, setup: &Setup) {
         };
         let theirs = |turns: u64| {
             count_to(turns, || {
-                floor.call(0, *black_box(&payload), &mut reply);
+                floor.call(0, hidden(&payload), &mut reply);
                 checksum(&reply)
             })
         };

@@ -15,4 +15,4 @@ pub use interleave::{Plan, Row, Rows, Side};
 pub use report::{Options, report};
 pub use tasks::together;
 pub use threads::{both, ping_pong};
-pub use work::{Floor, block_on, checksum, count_to, floor};
+pub use work::{Floor, block_on, checksum, count_to, floor, hidden};

@@ -17,7 +17,8 @@ use crate::checkout::Checkout;
 use crate::cli::Cli;
 
 /// Commands that a page may name besides our own, by their first words.
-const COMMANDS: &[&str] = &["cargo test", "cargo run", "cargo doc", "git clone", "cd", ".ci/run"];
+const COMMANDS: &[&str] =
+    &["cargo test", "cargo bench", "cargo run", "cargo doc", "git clone", "cd", ".ci/run"];
 
 /// What tells a path from other words in code.
 const EXTENSIONS: &[&str] =
