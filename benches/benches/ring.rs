@@ -122,7 +122,7 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
     );
 }
 
-#[inline(always)]
+#[inline(never)]
 fn unary(link: Link, call: &Invocation<'_>) -> u64 {
     match block_on(async { link.call(call)?.await }) {
         Ok(reply) => checksum(&reply),

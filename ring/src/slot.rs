@@ -275,9 +275,9 @@ impl Slot {
     #[inline(never)]
     fn contend(&self, sid: Sid) -> u64 {
         let inside = word(sid, INSIDE);
-        // Dispatch returns at once, as a rule.
-        let mut turn = 0;
-        while turn < if cfg!(loom) { 0 } else { 50 } {
+        // Dispatch returns at once, as a rule. (The models show what happens where it doesn't.)
+        #[cfg(not(loom))]
+        for mut turn in 0..50 {
             let now = self.word.load(Acquire);
             if now != inside {
                 return now;
