@@ -14,9 +14,6 @@ pub enum LoadError {
         /// The name.
         name: String,
     },
-    /// The host is being dropped, or was told to stop.
-    #[error("the host is shut down: make a new one")]
-    ShutDown,
     /// The plugin's library was not loaded.
     #[error("plugin {name:?}: {source}")]
     Native {

@@ -144,15 +144,7 @@ impl Host {
         if loaded.options.pinned {
             return Err(UnloadError::Pinned { name: name.into() });
         }
-        let resident = loaded.lock()?;
-        match resident.unload(grace) {
-            Ok(()) | Err(RingUnloadError::AlreadyUnloaded) => {}
-            Err(source) => return Err(UnloadError::Ring { name: name.into(), source }),
-        }
-        drop(resident);
-        self.0.plugins.remove_if(name, |_, place| place.is(&loaded));
-        tracing::info!(plugin = name, "unloaded");
-        Ok(())
+        self.take_out(&loaded, grace)
     }
 
     /// Loads a plugin anew from its source, switches its callers over, and unloads the old one
@@ -191,23 +183,13 @@ impl Host {
     /// Unloads every plugin, pinned ones too, with `grace` for all of them together. For the end
     /// of a program. Those that could not be unloaded are returned by name.
     pub fn drain(&self, grace: Duration) -> Vec<(String, UnloadError)> {
-        let until = Instant::now() + grace;
-        self.all()
-            .iter()
+        let started = Instant::now();
+        let all = self.all();
+        all.iter()
             .filter_map(|loaded| {
-                let name = loaded.shared.name.to_string();
-                let resident = match loaded.lock() {
-                    Ok(resident) => resident,
-                    Err(error) => return Some((name, error)),
-                };
-                match resident.unload(until.saturating_duration_since(Instant::now())) {
-                    Ok(()) | Err(RingUnloadError::AlreadyUnloaded) => {
-                        drop(resident);
-                        self.0.plugins.remove_if(&*name, |_, place| place.is(loaded));
-                        None
-                    }
-                    Err(source) => Some((name.clone(), UnloadError::Ring { name, source })),
-                }
+                let left = grace.saturating_sub(started.elapsed());
+                let error = self.take_out(loaded, left).err()?;
+                Some((loaded.shared.name.to_string(), error))
             })
             .collect()
     }
@@ -217,6 +199,20 @@ impl Host {
         let all = self.all();
         let plugins = all.iter().map(|loaded| Plugin(loaded.shared.clone()).metrics()).collect();
         HostMetrics { plugins }
+    }
+
+    /// Unloads a plugin, pinned or not, and frees its name.
+    fn take_out(&self, loaded: &Arc<Loaded>, grace: Duration) -> Result<(), UnloadError> {
+        let name = &*loaded.shared.name;
+        let resident = loaded.lock()?;
+        match resident.unload(grace) {
+            Ok(()) | Err(RingUnloadError::AlreadyUnloaded) => {}
+            Err(source) => return Err(UnloadError::Ring { name: name.into(), source }),
+        }
+        drop(resident);
+        self.0.plugins.remove_if(name, |_, place| place.is(loaded));
+        tracing::info!(plugin = name, "unloaded");
+        Ok(())
     }
 
     fn loaded(&self, name: &str) -> Option<Arc<Loaded>> {
