@@ -60,8 +60,11 @@ struct Loaded {
     shared: Arc<Shared>,
     source: Source,
     options: LoadOptions,
-    /// The plugin itself. Whoever loads, replaces or unloads it has the lock; callers never do.
-    resident: Mutex<Box<dyn Resident>>,
+    /// The plugin itself. The lock is held to look, never while its code runs.
+    resident: Mutex<Arc<dyn Resident>>,
+    /// Whoever replaces or unloads the plugin has this. Nobody waits for it: the plugin's code runs
+    /// meanwhile, and may ask for it.
+    turn: Mutex<()>,
 }
 
 impl Host {
@@ -103,7 +106,13 @@ impl Host {
             reloads: AtomicU64::new(0),
         });
         let plugin = Plugin(shared.clone());
-        place.fill(Loaded { shared, source, options, resident: Mutex::new(resident) });
+        place.fill(Loaded {
+            shared,
+            source,
+            options,
+            resident: Mutex::new(resident.into()),
+            turn: Mutex::new(()),
+        });
         Ok(plugin)
     }
 
@@ -119,9 +128,7 @@ impl Host {
 
     /// What is known of a plugin beside its calls: its wall, its version, its file's hash.
     pub fn about(&self, name: &str) -> Option<About> {
-        let loaded = self.loaded(name)?;
-        let resident = loaded.resident.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(resident.about())
+        Some(self.loaded(name)?.resident().about())
     }
 
     /// Unloads a plugin at once: calls that are open end with `Fault::Unloaded`.
@@ -204,12 +211,12 @@ impl Host {
     /// Unloads a plugin, pinned or not, and frees its name.
     fn take_out(&self, loaded: &Arc<Loaded>, grace: Duration) -> Result<(), UnloadError> {
         let name = &*loaded.shared.name;
-        let resident = loaded.lock()?;
-        match resident.unload(grace) {
+        let turn = loaded.take_turn()?;
+        match loaded.resident().unload(grace) {
             Ok(()) | Err(RingUnloadError::AlreadyUnloaded) => {}
             Err(source) => return Err(UnloadError::Ring { name: name.into(), source }),
         }
-        drop(resident);
+        drop(turn);
         self.0.plugins.remove_if(name, |_, place| place.is(loaded));
         tracing::info!(plugin = name, "unloaded");
         Ok(())
@@ -283,11 +290,15 @@ impl Place {
 }
 
 impl Loaded {
+    fn resident(&self) -> Arc<dyn Resident> {
+        self.resident.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The right to replace or unload the plugin. It isn't waited for: whoever has it may be
     /// waiting for this very thread to leave the plugin.
-    fn lock(&self) -> Result<MutexGuard<'_, Box<dyn Resident>>, UnloadError> {
-        match self.resident.try_lock() {
-            Ok(resident) => Ok(resident),
+    fn take_turn(&self) -> Result<MutexGuard<'_, ()>, UnloadError> {
+        match self.turn.try_lock() {
+            Ok(turn) => Ok(turn),
             Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => {
                 Err(UnloadError::Busy { name: self.shared.name.to_string() })
@@ -300,18 +311,24 @@ impl Loaded {
         if self.options.pinned {
             return Err(UnloadError::Pinned { name: name.into() }.into());
         }
-        let mut resident = self.lock()?;
-        if !resident.link().is_loaded() {
+        let _turn = self.take_turn()?;
+        if !self.resident().link().is_loaded() {
             return Err(not_loaded(name).into());
         }
         let started = Instant::now();
-        let fresh = self.source.load(name, &self.options).inspect_err(|error| {
-            tracing::warn!(plugin = name, %error, "not reloaded: the old one goes on serving");
-        })?;
+        let fresh: Arc<dyn Resident> = self
+            .source
+            .load(name, &self.options)
+            .inspect_err(|error| {
+                tracing::warn!(plugin = name, %error, "not reloaded: the old one goes on serving");
+            })?
+            .into();
         tell_loaded(name, &*fresh, started.elapsed());
         self.shared.switch.switch(fresh.link());
         self.shared.reloads.fetch_add(1, Ordering::Relaxed);
+        let mut resident = self.resident.lock().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *resident, fresh);
+        drop(resident);
         if let Err(error) = old.unload(grace) {
             // It takes no calls any more, and what it leaves behind is memory.
             tracing::warn!(plugin = name, %error, "the replaced plugin could not be shut down");

@@ -287,3 +287,19 @@ fn unloading_from_inside_the_plugin_says_so() {
     host.unload("suicidal").expect("unloads from outside");
     assert!(host.plugin("suicidal").is_none());
 }
+
+#[test]
+fn a_plugin_may_look_at_itself_while_it_is_reloaded() {
+    let (host, loads) = (Host::new(), Loads::default());
+    let (inner, seen) = (host.clone(), Arc::new(AtomicU32::new(0)));
+    let looks = seen.clone();
+    let source = Source::inline(move |port| {
+        // None at the first load: it has no name yet.
+        looks.fetch_add(u32::from(inner.about("looks").is_some()), Ordering::SeqCst);
+        Numbered { port, load: 0, kept: loads.kept.clone() }
+    });
+    host.load("looks", source).expect("loads");
+    host.reload("looks").expect("reloads");
+    assert_eq!(seen.load(Ordering::SeqCst), 1);
+    host.unload("looks").expect("unloads");
+}
