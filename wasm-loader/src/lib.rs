@@ -1,0 +1,1 @@
+//! Runs nylon-ring plugins that are WebAssembly components, in wasmtime.
