@@ -1,7 +1,9 @@
 //! Runs nylon-ring plugins that are WebAssembly components, in wasmtime.
 
+pub mod cache;
 mod grants;
 pub mod inspect;
+mod sys;
 pub mod wasi;
 
 pub use grants::{

@@ -165,15 +165,18 @@ impl Scan<'_> {
             {
                 self.ask = Some(Ask::parse(section.data())?);
             }
-            Payload::End(_) => {
-                if self.levels.pop() == Some(Encoding::Component) {
-                    self.depth -= 1;
-                    self.total_instances = self.instances.leave().unwrap_or(self.total_instances);
-                }
-            }
+            Payload::End(_) => self.end(),
             _ => {}
         }
         Ok(())
+    }
+
+    /// A module or a component ends.
+    fn end(&mut self) {
+        if self.levels.pop() == Some(Encoding::Component) {
+            self.depth -= 1;
+            self.total_instances = self.instances.leave().unwrap_or(self.total_instances);
+        }
     }
 
     /// Takes down the contract's functions with their types, while the types are at hand.

@@ -5,6 +5,7 @@ use wasmparser::PrimitiveValType;
 use wasmparser::component_types::{
     ComponentDefinedType, ComponentDefinedTypeId, ComponentFuncTypeId, ComponentValType, RecordType,
 };
+use wasmparser::names::KebabString;
 use wasmparser::types::TypesRef;
 
 /// Longer types are cut: they are for reading, and a guest can make one that is longer than memory.
@@ -72,13 +73,13 @@ impl Text<'_> {
             ComponentDefinedType::Primitive(primitive) => self.put(&primitive.to_string()),
             ComponentDefinedType::Record(record) => self.record(record),
             ComponentDefinedType::Enum(cases) => {
-                if cases.iter().map(|case| case.as_str()).eq(STATUS) {
+                if cases.iter().map(KebabString::as_str).eq(STATUS) {
                     return self.put("status");
                 }
-                self.names("enum { ", cases.iter().map(|case| case.as_str()));
+                self.names("enum { ", cases.iter().map(KebabString::as_str));
             }
             ComponentDefinedType::Flags(names) => {
-                self.names("flags { ", names.iter().map(|name| name.as_str()));
+                self.names("flags { ", names.iter().map(KebabString::as_str));
             }
             ComponentDefinedType::List { element, .. } => self.wrapped("list<", element),
             ComponentDefinedType::Option { ty, .. } => self.wrapped("option<", ty),
@@ -191,5 +192,5 @@ impl Text<'_> {
 }
 
 fn names(record: &RecordType) -> impl Iterator<Item = &str> {
-    record.fields.keys().map(|name| name.as_str())
+    record.fields.keys().map(KebabString::as_str)
 }
