@@ -1,0 +1,88 @@
+//! How a component is loaded.
+
+use crate::limits::WasmLimits;
+use ringbox_ring::Limits;
+
+/// How many instances a plugin has.
+#[derive(Debug, Copy, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Policy {
+    /// One, which does one thing at a time.
+    #[default]
+    Single,
+    /// So many, from the beginning on. A call goes to one that is free. What they keep in memory
+    /// they do not share.
+    Pool(u32),
+    /// One for each call, made for it and dropped after its answer; so many at a time, at most.
+    PerCall(u32),
+}
+
+/// Where a plugin's calls run.
+#[derive(Debug, Copy, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Mode {
+    /// On the caller's thread, for as long as one call's budget.
+    #[default]
+    Inline,
+    /// On the host's own threads, which they give to others at every tick: for plugins that compute
+    /// for long. It costs every call the way to another thread and back.
+    Cooperative,
+}
+
+/// How a component is loaded, and what the plugin may take.
+///
+/// ```
+/// use ringbox_wasm::{Policy, WasmLimits, WasmOptions};
+///
+/// let options = WasmOptions::new()
+///     .policy(Policy::Pool(4))
+///     .wasm_limits(WasmLimits::default().memory_bytes(16 << 20));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct WasmOptions {
+    /// What its calls may take, behind whatever wall.
+    pub limits: Limits,
+    /// What it may take as a sandboxed plugin.
+    pub wasm_limits: WasmLimits,
+    /// How many instances it has. Default: one.
+    pub policy: Policy,
+    /// Where its calls run. Default: on the caller's thread.
+    pub mode: Mode,
+}
+
+impl WasmOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with other limits on calls.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same with other limits on what the sandbox gives.
+    #[must_use]
+    pub fn wasm_limits(mut self, limits: WasmLimits) -> Self {
+        self.wasm_limits = limits;
+        self
+    }
+
+    /// The same with another number of instances.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The same with its calls run elsewhere.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+}
