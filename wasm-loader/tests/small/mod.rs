@@ -16,11 +16,12 @@ pub struct Guest<'a> {
     pub shutdown: &'a str,
     pub version: &'a str,
     pub pages: u32,
+    pub table: u32,
 }
 
 impl Default for Guest<'_> {
     fn default() -> Self {
-        Self { init: "", shutdown: "", version: "1.0.0", pages: 1 }
+        Self { init: "", shutdown: "", version: "1.0.0", pages: 1, table: 1 }
     }
 }
 
@@ -30,7 +31,8 @@ impl Guest<'_> {
             .replace("{{init}}", self.init)
             .replace("{{shutdown}}", self.shutdown)
             .replace("{{version}}", self.version)
-            .replace("{{pages}}", &self.pages.to_string());
+            .replace("{{pages}}", &self.pages.to_string())
+            .replace("{{table}}", &self.table.to_string());
         wat::parse_str(text).unwrap()
     }
 }

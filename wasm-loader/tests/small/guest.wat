@@ -50,6 +50,7 @@
     (import "host" "write" (func $write (param i32 i32 i32)))
     (import "libc" "memory" (memory 1))
     (import "libc" "next" (global $next (mut i32)))
+    (table {{table}} funcref)
     (global $kept (mut i64) (i64.const 0))
     (global $calls (mut i32) (i32.const 0))
     (data (i32.const 64) "kept")
