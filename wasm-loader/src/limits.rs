@@ -79,8 +79,8 @@ limits! {
     /// that brings more is stopped. Default: 128 MiB, which is more than an answer may have, so that
     /// answers meet their own limit.
     host_call_bytes: usize = 128 << 20, 0, 4 << 30;
-    /// Calls that an instance keeps open after `handle` returned. Default: 1,024.
-    kept_calls: u32 = 1024, 0, 1 << 20;
+    /// Calls that an instance keeps open after `handle` returned. Default: 16,384.
+    kept_calls: u32 = 16 << 10, 0, 1 << 20;
     /// Calls that wait for their turn with an instance. Default: 1,024.
     queued_calls: usize = 1024, 0, 1 << 20;
     /// Bytes of the calls and the data that wait so. Default: 64 MiB.

@@ -33,6 +33,8 @@ pub struct About {
 #[derive(Debug, Copy, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Usage {
+    /// Instances that run just now, or are being replaced.
+    pub busy: usize,
     /// Calls, data and wakes that wait for their turn.
     pub queued: usize,
     /// Instances that were lost, since it was loaded.
@@ -68,6 +70,7 @@ impl Loaded {
     pub fn usage(&self) -> Usage {
         let places = || self.places.iter().filter_map(Weak::upgrade);
         Usage {
+            busy: places().filter(|place| place.turn.is_held()).count(),
             queued: places().map(|place| place.turn.queued()).sum(),
             instances_lost: places().map(|place| place.lost()).sum(),
             suppressed_lines: self.plugin.log.suppressed(),

@@ -1,11 +1,11 @@
 //! A component is called like any plugin.
 
-mod support;
+mod small;
 
 use ringbox_ring::{CallError, Fault, Header, Invocation, Request, Status};
 use ringbox_wasm::{LoadError, WasmOptions, load_bytes};
 use std::time::Duration;
-use support::{Guest, ask, echoes, guest, load, with_number};
+use small::{Guest, ask, echoes, guest, load, with_number};
 
 #[test]
 fn a_call_is_answered() {
