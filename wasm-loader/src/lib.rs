@@ -25,6 +25,7 @@ mod clock;
 mod cpu;
 mod engine;
 mod error;
+mod functions;
 mod grants;
 mod guest;
 mod host;

@@ -49,6 +49,9 @@ pub fn load_bytes(bytes: &[u8], name: &str, options: &WasmOptions) -> Result<Loa
         .map_err(|error| LoadError::Compile(error.into()))?;
     let mut linker = Linker::new(&chosen.engine);
     host::add_to_linker(&mut linker).map_err(|error| LoadError::Imports(error.into()))?;
+    for function in &options.functions {
+        function.add_to_linker(&mut linker).map_err(|error| LoadError::Imports(error.into()))?;
+    }
     let pre =
         linker.instantiate_pre(&component).map_err(|error| LoadError::Imports(error.into()))?;
     let guest = Guest::find(&component, &pre)?;

@@ -64,10 +64,10 @@ fn load_guest(
     let Setup { limits, hook, .. } = setup;
     // The suite asks for answers of 64 MiB, and for thousands of open calls.
     let wasm_limits = WasmLimits::default().memory_bytes(1 << 30).kept_calls(10_000);
-    let options = options
-        .clone()
-        .limits(limits)
-        .wasm_limits(wasm_limits)
-        .host_function("ringbox:conformance/hook@0.1.0", "call", move |bytes| hook(bytes));
+    let options = options.clone().limits(limits).wasm_limits(wasm_limits).host_function(
+        "ringbox:conformance/hook@0.1.0",
+        "call",
+        move |bytes| hook(bytes),
+    );
     Ok(load(&guest(name, target), name, &options)?.into_attached())
 }

@@ -26,8 +26,7 @@ fn one_of_a_pool_is_lost_and_the_others_keep_theirs() {
     let plugin = load(&WasmOptions::new().policy(Policy::Pool(3)));
     let link = plugin.link();
     // A call goes to a place by its slot, so the same thread's calls that are open are spread.
-    let kept: Vec<_> =
-        (0..12).map(|_| link.call(&Invocation::entry("x", b"k")).unwrap()).collect();
+    let kept: Vec<_> = (0..12).map(|_| link.call(&Invocation::entry("x", b"k")).unwrap()).collect();
     assert_eq!(cause(ask(link, b"u")), TrapCause::Abort);
     let open = link.metrics().in_flight;
     let ended = link.metrics().faults.total();
