@@ -1,6 +1,7 @@
 //! What can go wrong, as data: one small type for each operation.
 
 use ringbox_abi::{Status, ViewError};
+use std::fmt;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -55,6 +56,105 @@ pub enum Fault {
         /// What was sent.
         len: usize,
     },
+    /// The plugin's code was stopped by the wall around it, while it had this call.
+    #[error(transparent)]
+    Trapped(Box<Trapped>),
+    /// The plugin refused the call, which had waited for its turn until then. A caller sees it as
+    /// [`CallError::Refused`], as if it had been refused at once.
+    #[error("the plugin refused the call: {status}")]
+    Refused {
+        /// What it said.
+        status: Status,
+    },
+}
+
+/// How the plugin's code was stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the plugin's code was stopped: {cause}{}", LastWords(.stderr))]
+#[non_exhaustive]
+pub struct Trapped {
+    /// Why.
+    pub cause: TrapCause,
+    /// The end of what it had written to its standard error.
+    pub stderr: Box<[u8]>,
+}
+
+impl Trapped {
+    /// A stop, with the end of what the plugin had written.
+    #[must_use]
+    pub const fn new(cause: TrapCause, stderr: Box<[u8]>) -> Self {
+        Self { cause, stderr }
+    }
+}
+
+/// Why a plugin's code was stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TrapCause {
+    /// It computed for longer than one call may.
+    #[error("it computed for more than {limit:?}; raise its budget, or have it do less at a time")]
+    Budget {
+        /// What it may take.
+        limit: Duration,
+    },
+    /// Its caller had left, and nothing else needed it.
+    #[error("its caller had left")]
+    Cancelled,
+    /// It needed more memory than it may have.
+    #[error("it needed more than {limit} {unit}; raise the limit, or have it use less")]
+    Memory {
+        /// What it may have.
+        limit: usize,
+        /// Of what.
+        unit: &'static str,
+    },
+    /// It called itself too deeply.
+    #[error("its stack overflowed; raise the limit, or have it recurse less")]
+    Stack,
+    /// It ended itself, as by `exit`.
+    #[error("it exited with code {code}")]
+    Exit {
+        /// With what.
+        code: i32,
+    },
+    /// It gave up, as a panic or `abort` does.
+    #[error("it aborted")]
+    Abort,
+    /// It did what its wall does not allow.
+    #[error("{0}")]
+    Other(Box<str>),
+}
+
+struct LastWords<'a>(&'a [u8]);
+
+impl fmt::Display for LastWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match String::from_utf8_lossy(self.0).trim() {
+            "" => Ok(()),
+            text => write!(f, "; its last words: {text}"),
+        }
+    }
+}
+
+/// Why a plugin takes no calls for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the plugin failed {failures} times in a row, and rests for {rest:?}; the last time: {last}")]
+#[non_exhaustive]
+pub struct Quarantine {
+    /// How often it failed.
+    pub failures: u32,
+    /// How long it takes no calls, from its last failure.
+    pub rest: Duration,
+    /// How it failed the last time.
+    pub last: Fault,
+}
+
+impl Quarantine {
+    /// A rest after so many failures.
+    #[must_use]
+    pub const fn new(failures: u32, rest: Duration, last: Fault) -> Self {
+        Self { failures, rest, last }
+    }
 }
 
 impl Fault {
@@ -110,6 +210,18 @@ pub enum CallError {
     /// Waiting here would keep the thread that the answer needs.
     #[error("this thread is inside a plugin: blocking on another answer would deadlock, await it")]
     WouldDeadlock,
+    /// Too many calls wait for their turn with the plugin, which takes one at a time.
+    #[error("too many calls wait for the plugin: call it again later, or give it more instances")]
+    QueueFull,
+    /// The plugin keeps as many calls open as it may.
+    #[error("the plugin keeps {limit} calls open, which is the most: wait for some to end")]
+    TooManyKept {
+        /// The limit that was met.
+        limit: u32,
+    },
+    /// The plugin failed too often, and takes no calls for a while.
+    #[error(transparent)]
+    Quarantined(Box<Quarantine>),
     /// The plugin's queue cannot take more just now.
     #[error("the plugin cannot take more data just now: send it again later")]
     Backpressure,
@@ -125,7 +237,10 @@ const _: () = assert!(size_of::<CallError>() == 16);
 
 impl From<Fault> for CallError {
     fn from(fault: Fault) -> Self {
-        Self::Fault(Box::new(fault))
+        match fault {
+            Fault::Refused { status } => Self::Refused { status },
+            fault => Self::Fault(Box::new(fault)),
+        }
     }
 }
 
@@ -147,7 +262,11 @@ impl CallError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Fault(fault) => fault.is_retryable(),
-            Self::TooManyOpen | Self::Backpressure => true,
+            Self::TooManyOpen
+            | Self::Backpressure
+            | Self::QueueFull
+            | Self::TooManyKept { .. }
+            | Self::Quarantined(_) => true,
             _ => false,
         }
     }

@@ -26,6 +26,7 @@
 //! | `fence` | a fence that costs its frequent side nothing |
 //! | `timer`, `clock` | deadlines |
 //! | `link`, `port` | the caller's side and the plugin's |
+//! | `turn` | one at a time: whoever has the turn runs what queued |
 //! | `switch` | a link that is replaced while it is in use |
 //! | `call`, `stream`, `wake` | waiting |
 //! | `backend`, `request`, `limits`, `state`, `metrics`, `error` | what the names say |
@@ -60,18 +61,23 @@ mod switch;
 mod sync;
 mod tally;
 mod timer;
+mod turn;
 mod wake;
 
 pub use backend::PluginBackend;
 pub use call::{Call, Reply, Timed};
-pub use error::{BadRequest, CallError, Fault, LinkError, Refusal, StateError, UnloadError};
+pub use error::{
+    BadRequest, CallError, Fault, LinkError, Quarantine, Refusal, StateError, TrapCause, Trapped,
+    UnloadError,
+};
 pub use limits::Limits;
 pub use link::{Attached, Link, Opening};
 pub use metrics::{FaultMetrics, Metrics};
 pub use payload::OwnedBytes;
-pub use port::{Delivery, Port};
+pub use port::{Delivery, Port, Standing};
 pub use request::{EntryId, Header, Invocation, Request, Target};
 pub use ringbox_abi::{RawStatus, Status};
 pub use sid::{MAX_OPEN, Sid};
 pub use stream::{Frame, FrameBuf, Stream};
 pub use switch::Switch;
+pub use turn::{Full, Holding, Turn};

@@ -97,4 +97,8 @@ fault_counts! {
     bad_status: Fault::BadStatus(_),
     /// An answer that there was no memory for.
     out_of_memory: Fault::OutOfMemory { .. },
+    /// Stopped by the plugin's wall.
+    trapped: Fault::Trapped(_),
+    /// Refused by the plugin after they had waited for their turn.
+    refused_late: Fault::Refused { .. },
 }

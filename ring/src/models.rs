@@ -14,6 +14,7 @@ mod queue;
 mod slot;
 mod tally;
 mod timer;
+mod turn;
 
 use crate::error::Fault;
 use crate::payload::Answer;

@@ -41,6 +41,17 @@ pub enum Delivery {
     Dropped,
 }
 
+/// How it stands with a sid, as seen from one port.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It has its end, or is not this port's.
+    Over,
+    /// It waits for its answer.
+    Call,
+    /// It is a stream that has not ended.
+    Stream,
+}
+
 /// What to do with a frame that finds the queue full.
 #[derive(Copy, Clone, PartialEq, Eq)]
 enum WhenFull {
@@ -297,6 +308,20 @@ impl Port {
         match outcome {
             Outcome::Dropped(_) => Delivery::Dropped,
             outcome => self.settle(slot, sid, outcome),
+        }
+    }
+
+    /// Whether a call is this port's and open. It may end at any time after.
+    pub fn standing(self, sid: Sid) -> Standing {
+        let slot = lane::slot_of(sid).filter(|slot| self.owns(slot));
+        let Some(slot) = slot else { return Standing::Over };
+        let word = slot.word.load(Acquire);
+        if word & GENERATION_MASK != sid.generation() || !crate::slot::is_open(word) {
+            Standing::Over
+        } else if word & STREAM != 0 {
+            Standing::Stream
+        } else {
+            Standing::Call
         }
     }
 

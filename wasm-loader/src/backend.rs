@@ -1,0 +1,145 @@
+//! A plugin with a fixed number of places.
+
+use crate::clock;
+use crate::job::Job;
+use crate::numbers::Numbers;
+use crate::place::Place;
+use crate::plugin::Plugin;
+use crate::stack;
+use ringbox_ring::{
+    CallError, EntryId, Invocation, PluginBackend, Refusal, Sid, Standing, Status, Target,
+};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long somebody waits for an entry's number. It is asked for once for each name.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// `Policy::Single` and `Policy::Pool`.
+pub(crate) struct Places {
+    plugin: Arc<Plugin>,
+    places: Box<[Arc<Place>]>,
+    numbers: Numbers,
+}
+
+impl Places {
+    pub(crate) fn new(plugin: Arc<Plugin>, places: Box<[Arc<Place>]>) -> Self {
+        Self { plugin, places, numbers: Numbers::default() }
+    }
+
+    /// Whether a guest may run on this thread, here.
+    #[inline(always)]
+    fn may_run_here(&self) -> bool {
+        self.plugin.inline && stack::has_room(self.plugin.limits.wasm_stack)
+    }
+
+    /// The places, from one on that depends on the call.
+    #[inline(always)]
+    fn from(&self, sid: Sid) -> impl Iterator<Item = &Arc<Place>> + Clone {
+        let first = sid.as_raw() as u32 as usize % self.places.len();
+        self.places[first..].iter().chain(&self.places[..first])
+    }
+
+    /// Leaves the call where the fewest wait.
+    #[cold]
+    #[inline(never)]
+    fn queue(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
+        let serving = self.from(sid).filter(|place| place.quarantine().is_none());
+        let place = serving.min_by_key(|place| place.turn.queued());
+        place.unwrap_or(&self.places[0]).queue(sid, call)
+    }
+
+    /// Where the stream `sid` is, or waits.
+    fn place_of(&self, sid: Sid) -> Option<&Place> {
+        let found = |place: &&Arc<Place>| {
+            place.port.standing(sid) != Standing::Over || place.turn.has(|job| job.is_call(sid))
+        };
+        if self.places.len() == 1 {
+            return Some(&self.places[0]);
+        }
+        // A call is handed over when it leaves the queue, so it may be seen in neither: once.
+        (0..2).find_map(|_| self.places.iter().find(found)).map(|place| &**place)
+    }
+
+    /// Asks the guest for a number, from wherever it can be asked.
+    fn ask(&self, name: &str) -> Option<u32> {
+        if self.may_run_here()
+            && let Some(answer) = self.places.iter().find_map(|place| place.resolve(name))
+        {
+            return answer;
+        }
+        let (answer, answered) = mpsc::sync_channel(1);
+        let place = self.places.iter().min_by_key(|place| place.turn.queued())?;
+        place.push(Job::Resolve { name: name.into(), answer });
+        answered.recv_timeout(PATIENCE).ok().flatten()
+    }
+
+    #[cold]
+    fn refused(&self, call: &Invocation<'_>, refusal: Refusal) -> Refusal {
+        match (&call.target, &refusal) {
+            (Target::Entry(id), Refusal::Status(Status::Invalid)) if !self.numbers.knows(*id) => {
+                CallError::NoSuchEntry.into()
+            }
+            _ => refusal,
+        }
+    }
+}
+
+impl PluginBackend for Places {
+    #[inline]
+    fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
+        if self.may_run_here() {
+            for place in self.from(sid) {
+                if let Some(held) = place.turn.take() {
+                    clock::busy();
+                    return place
+                        .serve(held, sid, call)
+                        .map_err(|refusal| self.refused(call, refusal));
+                }
+            }
+        }
+        self.queue(sid, call)
+    }
+
+    fn resolve(&self, name: &str) -> Option<EntryId> {
+        if !self.plugin.guest.has_numbers() {
+            return None;
+        }
+        self.numbers.resolve(name, || self.ask(name))
+    }
+
+    fn cancel(&self, sid: Sid) {
+        if self.places.iter().any(|place| place.take_back(sid)) || !self.plugin.guest.hears_cancel()
+        {
+            return;
+        }
+        let inline = self.may_run_here();
+        for place in &self.places {
+            place.tell_cancelled(sid, inline, self.places.len() == 1);
+        }
+    }
+
+    fn stream_data(&self, sid: Sid, data: &[u8]) -> Result<(), CallError> {
+        if !self.plugin.guest.takes_data() {
+            return Err(CallError::Refused { status: Status::Unsupported });
+        }
+        let place = self.place_of(sid).ok_or(CallError::StreamOver)?;
+        place.feed(sid, data, self.may_run_here())
+    }
+
+    fn stream_close(&self, sid: Sid) -> Result<(), CallError> {
+        if !self.plugin.guest.takes_data() {
+            return Err(CallError::Refused { status: Status::Unsupported });
+        }
+        let place = self.place_of(sid).ok_or(CallError::StreamOver)?;
+        place.close(sid, self.may_run_here())
+    }
+
+    fn shutdown(&self) {
+        let end = || self.places.iter().for_each(|place| place.end());
+        if let Err(error) = stack::with_room(self.plugin.limits.wasm_stack, end) {
+            tracing::error!(target: "ringbox::sandbox", "no thread for a plugin's shutdown: {error}");
+        }
+    }
+}

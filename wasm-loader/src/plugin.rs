@@ -1,0 +1,29 @@
+//! What all instances of one plugin share.
+
+use crate::grants::Effective;
+use crate::guest::Guest;
+use crate::limits::WasmLimits;
+use crate::log::LogRate;
+use crate::state::State;
+use crate::wasi::Printed;
+use wasmtime::Engine;
+use wasmtime::component::InstancePre;
+
+/// One load of one component.
+pub(crate) struct Plugin {
+    pub(crate) engine: Engine,
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) guest: Guest,
+    pub(crate) limits: WasmLimits,
+    /// What one call may compute, in nanoseconds.
+    pub(crate) budget: u64,
+    /// The same for `init` and `shutdown`.
+    pub(crate) start_budget: u64,
+    pub(crate) log: LogRate,
+    /// Whether calls may run on their caller's thread.
+    pub(crate) inline: bool,
+    /// What it was granted.
+    pub(crate) effective: Effective,
+    /// What its instances have printed.
+    pub(crate) printed: Printed,
+}

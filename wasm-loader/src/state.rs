@@ -1,0 +1,82 @@
+//! What belongs to one instance, and is reached by the host functions that it calls.
+
+use crate::limiter::Limiter;
+use crate::meter::Meter;
+use crate::place::Place;
+use crate::plugin::Plugin;
+use crate::wasi::{HasWasi, Wasi};
+use ringbox_ring::{Port, Sid, Standing};
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, Weak};
+
+/// A store's data.
+pub(crate) struct State {
+    pub(crate) port: Port,
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) place: Weak<Place>,
+    /// Which of the instances that follow each other in the place this is.
+    pub(crate) number: u64,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) limiter: Limiter,
+    /// Wakes that the guest asked for and has not had.
+    pub(crate) timers: Cell<usize>,
+    /// Calls that the guest keeps.
+    pub(crate) kept: RefCell<Vec<Sid>>,
+    pub(crate) wasi: Wasi,
+}
+
+impl HasWasi for State {
+    fn wasi(&mut self) -> &mut Wasi {
+        &mut self.wasi
+    }
+}
+
+impl State {
+    /// The guest keeps a call: `handle` returned, and it is still open.
+    pub(crate) fn keep(&self, sid: Sid) {
+        self.kept.borrow_mut().push(sid);
+    }
+
+    /// The call's caller is gone. Whether the guest kept it.
+    pub(crate) fn forget(&self, sid: Sid) -> bool {
+        let mut kept = self.kept.borrow_mut();
+        let at = kept.iter().position(|kept| *kept == sid);
+        at.map(|at| kept.swap_remove(at)).is_some()
+    }
+
+    /// Whether the guest keeps as many calls as it may.
+    #[inline(always)]
+    pub(crate) fn keeps_too_many(&self) -> bool {
+        let most = self.plugin.limits.kept_calls as usize;
+        self.kept.borrow().len() >= most && self.really_keeps() >= most
+    }
+
+    /// How many calls it keeps, without those that have ended since.
+    #[cold]
+    fn really_keeps(&self) -> usize {
+        let mut kept = self.kept.borrow_mut();
+        kept.retain(|sid| self.port.standing(*sid) != Standing::Over);
+        kept.len()
+    }
+
+    /// Calls that the guest keeps, when nothing is left that could make it answer them.
+    #[inline(always)]
+    pub(crate) fn silent(&self) -> Vec<Sid> {
+        if self.kept.borrow().is_empty() { Vec::new() } else { self.look_for_silence() }
+    }
+
+    #[cold]
+    fn look_for_silence(&self) -> Vec<Sid> {
+        if self.timers.get() != 0 {
+            return Vec::new();
+        }
+        let mut kept = self.kept.borrow_mut();
+        let mut may_wake = false;
+        kept.retain(|sid| {
+            let standing = self.port.standing(*sid);
+            may_wake |= standing == Standing::Stream && self.plugin.guest.takes_data();
+            standing != Standing::Over
+        });
+        if may_wake { Vec::new() } else { std::mem::take(&mut kept) }
+    }
+}

@@ -1,0 +1,91 @@
+//! A small component that does what it is told, and what the tests do with it.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use ringbox_ring::{CallError, Fault, Invocation, Link, TrapCause};
+use ringbox_wasm::{LoadError, Loaded, WasmLimits, WasmOptions, load_bytes};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes on a slow machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the component is filled in with.
+pub struct Guest<'a> {
+    pub init: &'a str,
+    pub shutdown: &'a str,
+    pub version: &'a str,
+    pub pages: u32,
+    pub table: u32,
+}
+
+impl Default for Guest<'_> {
+    fn default() -> Self {
+        Self { init: "", shutdown: "", version: "1.0.0", pages: 1, table: 1 }
+    }
+}
+
+impl Guest<'_> {
+    pub fn bytes(&self) -> Vec<u8> {
+        let text = include_str!("guest.wat")
+            .replace("{{init}}", self.init)
+            .replace("{{shutdown}}", self.shutdown)
+            .replace("{{version}}", self.version)
+            .replace("{{pages}}", &self.pages.to_string())
+            .replace("{{table}}", &self.table.to_string());
+        wat::parse_str(text).unwrap()
+    }
+}
+
+/// The component as it is most often.
+pub fn guest() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| Guest::default().bytes())
+}
+
+pub fn try_load(options: &WasmOptions) -> Result<Loaded, LoadError> {
+    load_bytes(guest(), "guest", options)
+}
+
+pub fn load(options: &WasmOptions) -> Loaded {
+    try_load(options).unwrap()
+}
+
+pub fn with(limits: impl FnOnce(WasmLimits) -> WasmLimits) -> WasmOptions {
+    WasmOptions::new().wasm_limits(limits(WasmLimits::default()))
+}
+
+/// Calls and waits.
+pub fn ask(link: Link, payload: &[u8]) -> Result<Vec<u8>, CallError> {
+    link.call(&Invocation::entry("x", payload))?.wait().map(|reply| reply.into_vec())
+}
+
+#[track_caller]
+pub fn echoes(link: Link) {
+    assert_eq!(ask(link, b"e still there?").unwrap(), b"e still there?");
+}
+
+/// A command with a number.
+pub fn with_number(what: u8, number: u64) -> Vec<u8> {
+    [&[what][..], &number.to_le_bytes()].concat()
+}
+
+/// Why the call was stopped.
+#[track_caller]
+pub fn cause(result: Result<Vec<u8>, CallError>) -> TrapCause {
+    let error = result.expect_err("the guest is stopped");
+    match error.fault() {
+        Some(Fault::Trapped(trapped)) => trapped.cause.clone(),
+        _ => panic!("{error}"),
+    }
+}
+
+/// Waits until it is so.
+#[track_caller]
+pub fn eventually(what: &str, so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !so() {
+        assert!(begin.elapsed() < PATIENCE, "{what}");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,82 @@
+//! An instance that is lost, and what becomes of it all.
+
+mod small;
+
+use ringbox_ring::{CallError, Fault, Invocation, TrapCause};
+use ringbox_wasm::{Policy, WasmOptions, load_bytes};
+use small::{Guest, ask, cause, echoes, eventually, load};
+
+#[test]
+fn a_trap_costs_the_instances_calls_and_no_others() {
+    let plugin = load(&WasmOptions::new());
+    let (link, other) = (plugin.link(), load(&WasmOptions::new()));
+    let kept = link.call(&Invocation::entry("x", b"k")).unwrap();
+    let elsewhere = other.link().call(&Invocation::entry("x", b"k")).unwrap();
+    assert_eq!(cause(ask(link, b"u")), TrapCause::Abort);
+    let error = kept.wait().unwrap_err();
+    assert_eq!(error.fault(), Some(&Fault::InstanceLost));
+    assert!(error.is_retryable());
+    assert_eq!(ask(link, b"c").unwrap(), 1_u32.to_le_bytes(), "the replacement's first");
+    ask(other.link(), b"K").unwrap();
+    assert_eq!(*elsewhere.wait().unwrap(), *b"kept");
+}
+
+#[test]
+fn one_of_a_pool_is_lost_and_the_others_keep_theirs() {
+    let plugin = load(&WasmOptions::new().policy(Policy::Pool(3)));
+    let link = plugin.link();
+    // A call goes to a place by its slot, so the same thread's calls that are open are spread.
+    let kept: Vec<_> = (0..12).map(|_| link.call(&Invocation::entry("x", b"k")).unwrap()).collect();
+    assert_eq!(cause(ask(link, b"u")), TrapCause::Abort);
+    let open = link.metrics().in_flight;
+    let ended = link.metrics().faults.total();
+    drop((open, ended));
+    let lost = kept.into_iter().filter_map(|call| match call.now() {
+        Err(error) if error.fault() == Some(&Fault::InstanceLost) => Some(()),
+        _ => None,
+    });
+    assert_eq!(lost.count(), 4);
+    echoes(link);
+}
+
+#[test]
+fn a_plugin_that_always_fails_rests() {
+    let plugin = load(&WasmOptions::new());
+    let mut quarantined = None;
+    for _ in 0..30 {
+        match ask(plugin.link(), b"u") {
+            Err(CallError::Quarantined(quarantine)) => {
+                quarantined = Some(quarantine);
+                break;
+            }
+            result => assert_eq!(cause(result), TrapCause::Abort),
+        }
+    }
+    let quarantine = quarantined.expect("it rests in the end");
+    assert_eq!(quarantine.failures, 12);
+    assert!(matches!(quarantine.last, Fault::Trapped(_)));
+    plugin.unload(std::time::Duration::ZERO).unwrap();
+}
+
+#[test]
+fn init_runs_again_in_the_replacement() {
+    // Whether `init` ran shows in what `k` keeps: it is 0 otherwise.
+    let guest = Guest { init: "(global.set $calls (i32.const 100))", ..Guest::default() };
+    let plugin = load_bytes(&guest.bytes(), "guest", &WasmOptions::new()).unwrap();
+    assert_eq!(ask(plugin.link(), b"c").unwrap(), 101_u32.to_le_bytes());
+    assert_eq!(cause(ask(plugin.link(), b"u")), TrapCause::Abort);
+    assert_eq!(ask(plugin.link(), b"c").unwrap(), 101_u32.to_le_bytes());
+}
+
+#[test]
+fn a_wake_of_a_lost_instance_is_forgotten() {
+    let plugin = load(&WasmOptions::new());
+    let link = plugin.link();
+    let waiting =
+        link.call(&Invocation::entry("x", &small::with_number(b'w', 20_000_000))).unwrap();
+    assert_eq!(cause(ask(link, b"u")), TrapCause::Abort);
+    assert_eq!(waiting.wait().unwrap_err().fault(), Some(&Fault::InstanceLost));
+    eventually("nothing is due", || plugin.usage().queued == 0);
+    // The replacement has no wakes: a call that it keeps silent about ends.
+    assert_eq!(ask(link, b"n").unwrap_err().fault(), Some(&Fault::Unanswered));
+}
