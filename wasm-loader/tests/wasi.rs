@@ -3,12 +3,17 @@
 mod support;
 
 use ringbox_ring::{CallError, Fault, Invocation, Link, Status, TrapCause};
-use ringbox_wasm::{Clocks, Grants, InspectError, Loaded, Randomness, WasmOptions, inspect, load};
+use ringbox_wasm::{
+    Clocks, Grants, InspectError, Loaded, Randomness, WasmLimits, WasmOptions, inspect, load,
+};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use support::{BARE, WASI, guest, guest_bytes};
 
 fn ordinary(grants: Grants) -> Loaded {
-    load(&guest("ordinary", WASI), "ordinary", &WasmOptions::new().grants(grants)).unwrap()
+    // What it may compute is not what these are about, and the machine may be busy.
+    let limits = WasmLimits::default().budget(Duration::from_secs(10));
+    let options = WasmOptions::new().wasm_limits(limits).grants(grants);
+    load(&guest("ordinary", WASI), "ordinary", &options).unwrap()
 }
 
 fn ask(link: Link, entry: &str, text: &str) -> Result<String, CallError> {

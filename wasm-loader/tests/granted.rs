@@ -1,0 +1,326 @@
+//! A plugin that was granted files, connections or waiting, with wasmtime alone around it: what WASI
+//! lets it do is the same wherever its calls run.
+
+mod support;
+
+use ringbox_wasm::wasi::{HasWasi, Printed, Wasi, add_to_linker};
+use ringbox_wasm::{Access, Clocks, ComponentLimits, Effective, Grants, Resolver, inspect};
+use std::fs;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::symlink;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+use support::{WASI, guest};
+use tempfile::TempDir;
+use wasmtime::component::{Component, ComponentType, Lift, Linker, Lower};
+use wasmtime::{Engine, Store, StoreContextMut};
+
+/// What the plugin's answer is.
+#[derive(ComponentType, Lift, Lower, Clone, Copy, Debug, PartialEq, Eq)]
+#[component(enum)]
+#[repr(u8)]
+#[expect(dead_code, reason = "the guest makes them")]
+enum Status {
+    #[component(name = "ok")]
+    Ok,
+    #[component(name = "err")]
+    Err,
+    #[component(name = "invalid")]
+    Invalid,
+    #[component(name = "unsupported")]
+    Unsupported,
+    #[component(name = "stream-end")]
+    StreamEnd,
+    #[component(name = "panic")]
+    Panic,
+    #[component(name = "backpressure")]
+    Backpressure,
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct Header {
+    key: String,
+    value: String,
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct Request {
+    path: String,
+    method: String,
+    query: String,
+    headers: Vec<Header>,
+}
+
+struct Data {
+    wasi: Wasi,
+    answer: Option<(Status, String)>,
+}
+
+impl HasWasi for Data {
+    fn wasi(&mut self) -> &mut Wasi {
+        &mut self.wasi
+    }
+}
+
+fn component() -> &'static (Engine, Component, Vec<u8>) {
+    static COMPONENT: OnceLock<(Engine, Component, Vec<u8>)> = OnceLock::new();
+    COMPONENT.get_or_init(|| {
+        let bytes = fs::read(guest("ordinary", WASI)).unwrap();
+        let mut config = wasmtime::Config::new();
+        config.concurrency_support(false);
+        let engine = Engine::new(&config).unwrap();
+        (engine.clone(), Component::from_binary(&engine, &bytes).unwrap(), bytes)
+    })
+}
+
+fn effective(grants: &Grants) -> Effective {
+    let (.., bytes) = component();
+    let effective = grants.cut(&inspect(bytes, &ComponentLimits::new()).unwrap().ask);
+    assert!(effective.needs_runner());
+    effective
+}
+
+/// What came of a call, or how the instance trapped. Each has an instance of its own.
+fn ask(grants: &Grants, entry: &str, text: &str) -> Result<String, String> {
+    let (engine, component, _) = component();
+    let effective = effective(grants);
+    let printed = Printed::new(&effective);
+    let mut linker = Linker::<Data>::new(engine);
+    add_to_linker(&mut linker, component, &effective).unwrap();
+    let mut host = linker.instance("nylon:ring/host@1.0.0").unwrap();
+    host.func_wrap(
+        "send-result",
+        |mut store: StoreContextMut<'_, Data>, (_, status, payload): (u64, Status, Vec<u8>)| {
+            store.data_mut().answer = Some((status, String::from_utf8(payload).unwrap()));
+            Ok(())
+        },
+    )
+    .unwrap();
+    let wasi = Wasi::new(&effective, &printed).unwrap();
+    let mut store = Store::new(engine, Data { wasi, answer: None });
+    let request = Request {
+        path: entry.to_owned(),
+        method: "CALL".to_owned(),
+        query: String::new(),
+        headers: Vec::new(),
+    };
+    let called: wasmtime::Result<()> = wasmtime_wasi::runtime::in_tokio(async {
+        let instance = linker.instantiate_async(&mut store, component).await?;
+        let guest = instance.get_export_index(&mut store, None, "nylon:ring/guest@1.0.0").unwrap();
+        let handle = instance.get_export_index(&mut store, Some(&guest), "handle").unwrap();
+        let handle =
+            instance.get_typed_func::<(u64, Request, &[u8]), (Status,)>(&mut store, handle)?;
+        let call = handle.call_async(&mut store, (1, request, text.as_bytes()));
+        // Nothing here takes long, except for what is wrong.
+        let (status,) = tokio::time::timeout(Duration::from_secs(20), call).await??;
+        assert_eq!(status, Status::Ok);
+        Ok(())
+    });
+    called.map_err(|error| format!("{error:#}"))?;
+    match store.data_mut().answer.take().unwrap() {
+        (Status::Ok, text) => Ok(text),
+        (_, text) => Err(text),
+    }
+}
+
+/// A directory `in` with a file, beside a file that is not in it.
+fn folder() -> TempDir {
+    let outer = tempfile::tempdir().unwrap();
+    let inner = outer.path().join("in");
+    fs::create_dir(&inner).unwrap();
+    fs::create_dir(inner.join("sub")).unwrap();
+    fs::write(inner.join("file"), "inside").unwrap();
+    fs::write(outer.path().join("secret"), "outside").unwrap();
+    outer
+}
+
+fn granted(outer: &TempDir, access: Access) -> Grants {
+    Grants::new().directory(outer.path().join("in"), "/data", access)
+}
+
+#[test]
+fn a_granted_directory_is_read() {
+    let outer = folder();
+    let grants = granted(&outer, Access::Read);
+    assert_eq!(ask(&grants, "read", "/data/file").unwrap(), "inside");
+    assert_eq!(ask(&grants, "read", "/data/sub/../file").unwrap(), "inside");
+    assert_eq!(ask(&grants, "list", "/data").unwrap(), "file sub");
+    ask(&grants, "read", "/data/missing").unwrap_err();
+    ask(&grants, "read", "/etc/passwd").unwrap_err();
+}
+
+#[test]
+fn a_directory_for_reading_refuses_writes() {
+    let outer = folder();
+    let grants = granted(&outer, Access::Read);
+    ask(&grants, "write", "/data/file").unwrap_err();
+    ask(&grants, "write", "/data/new").unwrap_err();
+    assert_eq!(fs::read_to_string(outer.path().join("in/file")).unwrap(), "inside");
+    assert!(!outer.path().join("in/new").exists());
+}
+
+#[test]
+fn a_directory_for_writing_is_written() {
+    let outer = folder();
+    let grants = granted(&outer, Access::Write);
+    ask(&grants, "write", "/data/new").unwrap();
+    assert_eq!(fs::read_to_string(outer.path().join("in/new")).unwrap(), "written");
+}
+
+#[test]
+fn nothing_leads_out_of_a_directory() {
+    let outer = folder();
+    let inner = outer.path().join("in");
+    symlink("../secret", inner.join("relative")).unwrap();
+    symlink(outer.path().join("secret"), inner.join("absolute")).unwrap();
+    symlink("..", inner.join("up")).unwrap();
+    symlink("/", inner.join("root")).unwrap();
+    symlink("relative", inner.join("twice")).unwrap();
+    symlink("../planted", inner.join("plant")).unwrap();
+    for access in [Access::Read, Access::Write] {
+        let grants = granted(&outer, access);
+        for path in [
+            "/data/../secret",
+            "/data/sub/../../secret",
+            "/data/relative",
+            "/data/absolute",
+            "/data/up/secret",
+            "/data/twice",
+            "/data/root/etc/passwd",
+            "/data/./../in/../secret",
+        ] {
+            let read = ask(&grants, "read", path);
+            assert!(read.is_err(), "{path} was read: {read:?}");
+            ask(&grants, "write", path).unwrap_err();
+        }
+        ask(&grants, "write", "/data/plant").unwrap_err();
+        ask(&grants, "list", "/data/..").unwrap_err();
+        ask(&grants, "list", "/data/up").unwrap_err();
+    }
+    assert_eq!(fs::read_to_string(outer.path().join("secret")).unwrap(), "outside");
+    assert!(!outer.path().join("planted").exists());
+}
+
+#[test]
+fn two_directories_have_their_own_rights() {
+    let outer = folder();
+    let grants =
+        granted(&outer, Access::Read).directory(outer.path().join("in/sub"), "/out", Access::Write);
+    ask(&grants, "write", "/out/new").unwrap();
+    ask(&grants, "write", "/data/new").unwrap_err();
+    assert_eq!(ask(&grants, "read", "/data/sub/new").unwrap(), "written");
+}
+
+#[test]
+fn what_else_it_imports_works_beside_files() {
+    let outer = folder();
+    let grants = granted(&outer, Access::Read).env("A", "1");
+    assert_eq!(ask(&grants, "env", "A").unwrap(), "1");
+    assert_eq!(ask(&grants, "words", "a b a").unwrap(), "2");
+    assert_eq!(ask(&grants, "print", "x").unwrap(), "printed");
+    assert_eq!(ask(&grants, "complain", "x").unwrap(), "complained");
+    // Its clock is still not the host's, although it does wait.
+    assert_eq!(ask(&grants, "today", "").unwrap(), "946684800");
+    assert!(ask(&grants, "elapsed", "").unwrap().parse::<u64>().unwrap() >= 1000);
+    ask(&grants, "connect", "127.0.0.1:1").unwrap_err();
+    let trap = ask(&grants, "exit", "3").unwrap_err();
+    assert!(trap.contains("exit("), "{trap}");
+}
+
+#[test]
+fn it_waits_for_a_real_clock_if_it_may() {
+    let grants = Grants::new().clocks(Clocks::Real).waiting();
+    assert!(ask(&grants, "elapsed", "").unwrap().parse::<u64>().unwrap() >= 1000);
+}
+
+/// Says hello to whoever connects, and counts them.
+fn server() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let visitors = Arc::new(AtomicUsize::new(0));
+    let count = visitors.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            count.fetch_add(1, Ordering::SeqCst);
+            drop(stream.unwrap().write_all(b"hello"));
+        }
+    });
+    (addr, visitors)
+}
+
+/// Gives every name this machine's address, and counts what it is asked.
+struct Home(AtomicUsize);
+
+impl Resolver for Home {
+    fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)])
+    }
+}
+
+fn network(rules: &[String]) -> Grants {
+    rules.iter().fold(Grants::new(), |grants, rule| grants.network(rule.parse().unwrap()))
+}
+
+#[test]
+fn an_address_that_is_listed_is_reached_at_its_port() {
+    let (addr, visitors) = server();
+    let port = addr.port();
+    for rule in
+        [format!("127.0.0.1:{port}"), format!("127.0.0.0/8:{port}"), "127.0.0.1:*".to_owned()]
+    {
+        assert_eq!(ask(&network(&[rule]), "connect", &addr.to_string()).unwrap(), "hello");
+    }
+    assert_eq!(visitors.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn what_is_not_listed_is_not_reached() {
+    let (addr, visitors) = server();
+    let (target, other) = (addr.to_string(), addr.port() ^ 1);
+    for rule in [
+        format!("127.0.0.1:{other}"),
+        "127.0.0.2:*".to_owned(),
+        "10.0.0.0/8:*".to_owned(),
+        // The own machine has to be meant.
+        "0.0.0.0/0:*".to_owned(),
+        "[2000::/3]:*".to_owned(),
+        "localhost:*".to_owned(),
+    ] {
+        let answer = ask(&network(&[rule.clone()]), "connect", &target);
+        assert!(answer.is_err(), "{rule}: {answer:?}");
+    }
+    assert_eq!(visitors.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_name_that_leads_to_this_machine_opens_nothing() {
+    let (addr, visitors) = server();
+    let port = addr.port();
+    let home = Arc::new(Home(AtomicUsize::new(0)));
+    let rebound = network(&[format!("api.example.com:{port}")]).resolver(home.clone());
+    ask(&rebound, "connect", &format!("api.example.com:{port}")).unwrap_err();
+    assert_eq!(home.0.load(Ordering::SeqCst), 1, "it was looked up");
+    // Nor is the address itself open now.
+    ask(&rebound, "connect", &addr.to_string()).unwrap_err();
+    assert_eq!(visitors.load(Ordering::SeqCst), 0);
+    // Names that no rule has do not even get there.
+    ask(&rebound, "connect", &format!("other.example.com:{port}")).unwrap_err();
+    assert_eq!(home.0.load(Ordering::SeqCst), 1, "a name that isn't listed was looked up");
+}
+
+#[test]
+fn a_name_may_lead_to_this_machine_if_both_are_listed() {
+    let (addr, visitors) = server();
+    let port = addr.port();
+    let home = Arc::new(Home(AtomicUsize::new(0)));
+    let both = [format!("db.internal:{port}"), format!("127.0.0.1:{port}")];
+    let grants = network(&both).resolver(home);
+    assert_eq!(ask(&grants, "connect", &format!("db.internal:{port}")).unwrap(), "hello");
+    assert_eq!(visitors.load(Ordering::SeqCst), 1);
+}
