@@ -62,3 +62,7 @@ pub use limits::WasmLimits;
 pub use load::{load, load_bytes};
 pub use loaded::{About, Loaded, Usage};
 pub use options::{Mode, Policy, WasmOptions};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/grants.md")]
+struct GrantsPage;

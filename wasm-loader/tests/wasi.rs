@@ -38,11 +38,11 @@ fn it_runs_on_its_callers_thread_and_gets_nothing() {
     assert!(plugin.about().inline);
     assert!(!plugin.effective().needs_runner());
     let link = plugin.link();
-    assert_eq!(ask(link.clone(), "echo", "hello").unwrap(), "hello");
+    assert_eq!(ask(link, "echo", "hello").unwrap(), "hello");
     // A hash table wants random numbers.
-    assert_eq!(ask(link.clone(), "words", "a b a").unwrap(), "2");
-    assert_eq!(ask(link.clone(), "args", "").unwrap(), "");
-    assert_eq!(ask(link.clone(), "env", "PATH").unwrap(), "environment variable not found");
+    assert_eq!(ask(link, "words", "a b a").unwrap(), "2");
+    assert_eq!(ask(link, "args", "").unwrap(), "");
+    assert_eq!(ask(link, "env", "PATH").unwrap(), "environment variable not found");
     for (entry, text) in [
         ("read", "/etc/passwd"),
         ("read", "../../etc/passwd"),
@@ -53,7 +53,7 @@ fn it_runs_on_its_callers_thread_and_gets_nothing() {
         ("connect", "127.0.0.1:1"),
         ("connect", "localhost:1"),
     ] {
-        refusal(link.clone(), entry, text);
+        refusal(link, entry, text);
     }
     assert_eq!(ask(link, "echo", "still there").unwrap(), "still there");
 }
