@@ -19,6 +19,8 @@ use std::fmt;
 /// What is known of one instance of a plugin. Never freed: its address is what the plugin holds.
 pub(crate) struct PortCell {
     pub(crate) link: &'static LinkCell,
+    /// The link's limit, nearer by.
+    answer_bytes: usize,
 }
 
 /// Where one instance of a plugin answers.
@@ -51,7 +53,7 @@ enum WhenFull {
 
 impl Port {
     pub(crate) fn new(link: &'static LinkCell) -> Self {
-        Self(Box::leak(Box::new(PortCell { link })))
+        Self(Box::leak(Box::new(PortCell { link, answer_bytes: link.limits.answer_bytes })))
     }
 
     /// Answers a call, or sends a stream's next frame, by copying `bytes`.
@@ -63,8 +65,8 @@ impl Port {
     pub fn answer(self, sid: Sid, status: RawStatus, bytes: &[u8]) -> Delivery {
         // Most answers come while their own dispatch is on the stack: then the slot is at hand.
         // What isn't as plain as can be goes the general way, which also says why.
-        if let Some(slot) = lane::here().slot_of(sid)
-            && bytes.len() <= self.0.link.limits.answer_bytes
+        if let Some(slot) = lane::here().slot()
+            && bytes.len() <= self.0.answer_bytes
             && status != RawStatus::STREAM_END
             && slot.copy_inside(sid, self.owner(), status, bytes)
         {
@@ -101,7 +103,7 @@ impl Port {
         let here = lane::here().slot_of(sid);
         if let Some(slot) = here.or_else(|| lane::slot_of(sid))
             && status == RawStatus::OK
-            && bytes.len() <= KEEP.min(self.0.link.limits.answer_bytes)
+            && bytes.len() <= KEEP.min(self.0.answer_bytes)
             && slot.word.load(Acquire) & STREAM != 0
         {
             let answer = Answer::Copied(status, bytes);
@@ -334,12 +336,24 @@ impl Port {
     #[inline(always)]
     pub unsafe fn from_context(context: *mut c_void) -> Self {
         // SAFETY: as required above, this is the address of a leaked `PortCell`.
-        Self(unsafe { &*context.cast::<PortCell>() })
+        unsafe { Self::from_ptr(context.cast()) }
+    }
+
+    pub(crate) fn as_ptr(self) -> *mut PortCell {
+        std::ptr::from_ref(self.0).cast_mut()
+    }
+
+    /// # Safety
+    /// `cell` is what [`as_ptr`](Self::as_ptr) returned.
+    #[inline(always)]
+    pub(crate) unsafe fn from_ptr(cell: *mut PortCell) -> Self {
+        // SAFETY: as required above, this is the address of a leaked `PortCell`.
+        Self(unsafe { &*cell })
     }
 
     #[inline(always)]
     pub(crate) fn owner(self) -> *mut () {
-        std::ptr::from_ref(self.0).cast_mut().cast()
+        self.as_ptr().cast()
     }
 
     fn owns(self, slot: &Slot) -> bool {

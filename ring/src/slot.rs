@@ -60,6 +60,11 @@ pub(crate) const STREAM: u64 = 1 << 19;
 
 const _: () = assert!(STREAM <= INDEX_MASK);
 
+/// `state` may hold something.
+pub(crate) const STATE: u8 = 1;
+/// The slot keeps no buffer and is taken after all others: its lane made it for a burst of calls.
+pub(crate) const SPARE: u8 = 2;
+
 /// No deadline is armed.
 pub(crate) const NEVER: u64 = u64::MAX;
 
@@ -79,8 +84,8 @@ pub(crate) struct Slot {
     /// When the waiter gives up, in the clock's nanoseconds. Written by the waiter alone.
     pub(crate) deadline: AtomicU64,
     pub(crate) index: u32,
-    /// Not 0 where `state` may hold something.
-    pub(crate) stateful: AtomicU8,
+    /// What releasing the slot has to look at: [`STATE`] and [`SPARE`], most often neither.
+    pub(crate) marks: AtomicU8,
     /// Not 0 while the calling thread answers inside dispatch. It alone writes it.
     answering: AtomicU8,
     /// Not 0 once another thread wants to end a call that is inside dispatch.
@@ -183,7 +188,7 @@ impl Slot {
             lane: AtomicPtr::new(std::ptr::null_mut()),
             deadline: AtomicU64::new(NEVER),
             index,
-            stateful: AtomicU8::new(0),
+            marks: AtomicU8::new(0),
             answering: AtomicU8::new(0),
             contended: AtomicU8::new(0),
             queue: UnsafeCell::new(None),
@@ -201,6 +206,18 @@ impl Slot {
         self.owner.store(owner, Release);
         self.word.store(generation | INSIDE, Release);
         Sid::from_raw(generation | u64::from(self.index))
+    }
+
+    /// Whether `sid` is the call that the slot serves now.
+    #[inline(always)]
+    pub(crate) fn serves(&self, sid: Sid) -> bool {
+        self.is_word_of(self.word.load(Relaxed), sid)
+    }
+
+    /// Whether `now`, which was this slot's word, is one of `sid`'s: of this slot and generation.
+    #[inline(always)]
+    fn is_word_of(&self, now: u64, sid: Sid) -> bool {
+        sid.as_raw() == now & GENERATION_MASK | u64::from(self.index)
     }
 
     /// A call whose dispatch has returned already.
@@ -243,8 +260,8 @@ impl Slot {
         }
     }
 
-    /// [`answer_inside`](Self::answer_inside) for bytes to copy, without a locked instruction.
-    /// False: nothing happened.
+    /// [`answer_inside`](Self::answer_inside) for bytes to copy, without a locked instruction, if
+    /// `sid` is the call that the slot serves. False: nothing happened.
     #[inline(always)]
     pub(crate) fn copy_inside(
         &self,
@@ -253,7 +270,11 @@ impl Slot {
         status: RawStatus,
         bytes: &[u8],
     ) -> bool {
-        if self.owner.load(Relaxed) != owner || self.word.load(Relaxed) != word(sid, INSIDE) {
+        let now = self.word.load(Relaxed);
+        if !self.is_word_of(now, sid) || now & INDEX_MASK != INSIDE {
+            return false;
+        }
+        if self.owner.load(Relaxed) != owner {
             return false;
         }
         self.answering.store(1, Relaxed);
@@ -262,9 +283,10 @@ impl Slot {
             self.answering.store(0, Release);
             return false;
         }
+        let payload = self.payload.get_mut();
         // SAFETY: the word is INSIDE, which only this thread leaves while `answering` is set: a
         // thread that found it clear had set `contended` before, which was just seen not to be so.
-        self.payload.with_mut(|payload| unsafe { &mut *payload }.copy(status, bytes));
+        unsafe { payload.deref() }.copy(status, bytes);
         self.word.store(word(sid, READY), Release);
         true
     }
@@ -560,5 +582,31 @@ pub(crate) fn why_over(sid: Sid, now: u64) -> Reason {
         FREE => Reason::Unknown,
         ENDED => Reason::Late,
         _ => Reason::Double,
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inside_dispatch_one_answer_is_copied_and_only_to_the_slots_own_call() {
+        let owner = std::ptr::without_provenance_mut(64);
+        for index in 0..32u64 {
+            let slot = Slot::new(index as u32);
+            let sid = slot.open(owner);
+            for other in (0..32).filter(|other| *other != index) {
+                let other = Sid::from_raw(sid.as_raw() - index + other);
+                assert!(!slot.copy_inside(other, owner, RawStatus::OK, b"another slot's"));
+            }
+            assert!(!slot.copy_inside(sid, std::ptr::null_mut(), RawStatus::OK, b"foreign"));
+            assert!(slot.copy_inside(sid, owner, RawStatus::OK, b"the answer"));
+            for other in 0..32 {
+                let other = Sid::from_raw(sid.as_raw() - index + other);
+                assert!(!slot.copy_inside(other, owner, RawStatus::PANIC, b"another"));
+            }
+            // SAFETY: the word is READY, and this test is the waiter.
+            assert_eq!(unsafe { slot.payload() }.bytes(), b"the answer");
+        }
     }
 }
