@@ -286,7 +286,10 @@ impl Link {
         let sid = slot.open_stream(self.0.owner(), queue);
         let reading = Stream::new(slot, sid, self.0);
         match self.0.dispatch(tally, sid, Some(slot), call) {
-            Ok(()) => Ok(reading),
+            Ok(()) => {
+                slot.left_stream_dispatch();
+                Ok(reading)
+            }
             Err(error) => {
                 reading.refused();
                 Err(error)

@@ -21,6 +21,8 @@ pub(crate) struct PortCell {
     pub(crate) link: &'static LinkCell,
     /// The link's limit, nearer by.
     answer_bytes: usize,
+    /// The same for a frame that is copied under its queue's lock.
+    frame_bytes: usize,
 }
 
 /// Where one instance of a plugin answers.
@@ -53,7 +55,11 @@ enum WhenFull {
 
 impl Port {
     pub(crate) fn new(link: &'static LinkCell) -> Self {
-        Self(Box::leak(Box::new(PortCell { link, answer_bytes: link.limits.answer_bytes })))
+        Self(Box::leak(Box::new(PortCell {
+            link,
+            answer_bytes: link.limits.answer_bytes,
+            frame_bytes: link.limits.answer_bytes.min(KEEP),
+        })))
     }
 
     /// Answers a call, or sends a stream's next frame, by copying `bytes`.
@@ -100,10 +106,29 @@ impl Port {
         bytes: &[u8],
         when_full: WhenFull,
     ) -> Delivery {
+        if let Some(slot) = lane::here().slot()
+            && status == RawStatus::OK
+            && bytes.len() <= self.0.frame_bytes
+            && slot.copy_frame_inside(sid, self.owner(), status, bytes)
+        {
+            return Delivery::Taken;
+        }
+        self.lock_frame(sid, status, bytes, when_full)
+    }
+
+    /// The same for one that needs the queue's lock.
+    #[inline(never)]
+    fn lock_frame(
+        self,
+        sid: Sid,
+        status: RawStatus,
+        bytes: &[u8],
+        when_full: WhenFull,
+    ) -> Delivery {
         let here = lane::here().slot_of(sid);
         if let Some(slot) = here.or_else(|| lane::slot_of(sid))
             && status == RawStatus::OK
-            && bytes.len() <= KEEP.min(self.0.answer_bytes)
+            && bytes.len() <= self.0.frame_bytes
             && slot.word.load(Acquire) & STREAM != 0
         {
             let answer = Answer::Copied(status, bytes);

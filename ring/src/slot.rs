@@ -27,7 +27,8 @@
 //! other thread that wants to leave `INSIDE` sets `contended`, fences ([`fence::heavy`]) and, once
 //! `answering` is clear, goes on with compare-and-swap as ever; from there on so does the calling
 //! thread. One of the two sees the other. A heavy fence takes microseconds, so the other thread
-//! first gives dispatch some time to return. (Rejected: an inbox for what others send meanwhile,
+//! first gives dispatch some time to return. A stream's frames go the same way, with `BIASED` in the
+//! place of `INSIDE`. (Rejected: an inbox for what others send meanwhile,
 //! which has to be looked at on every call.)
 //!
 //! A stream's word is described in [`crate::queue`].
@@ -60,6 +61,11 @@ pub(crate) const STREAM: u64 = 1 << 19;
 
 const _: () = assert!(STREAM <= INDEX_MASK);
 
+/// The calling thread is writing an answer or a frame.
+pub(crate) const ANSWERING: u8 = 1;
+/// The calling thread is inside the dispatch of the slot's stream (a call's word says so itself).
+pub(crate) const BIASED: u8 = 2;
+
 /// `state` may hold something.
 pub(crate) const STATE: u8 = 1;
 /// The slot keeps no buffer and is taken after all others: its lane made it for a burst of calls.
@@ -86,10 +92,11 @@ pub(crate) struct Slot {
     pub(crate) index: u32,
     /// What releasing the slot has to look at: [`STATE`] and [`SPARE`], most often neither.
     pub(crate) marks: AtomicU8,
-    /// Not 0 while the calling thread answers inside dispatch. It alone writes it.
-    answering: AtomicU8,
-    /// Not 0 once another thread wants to end a call that is inside dispatch.
-    contended: AtomicU8,
+    /// What the calling thread does inside dispatch: [`ANSWERING`], and for a stream [`BIASED`]. It
+    /// alone writes it.
+    pub(crate) answering: AtomicU8,
+    /// Not 0 once another thread wants to answer or end a call that is inside dispatch.
+    pub(crate) contended: AtomicU8,
     pub(crate) queue: UnsafeCell<Option<Box<Queue>>>,
     pub(crate) state: Mutex<Option<Box<SidState>>>,
 }
@@ -216,7 +223,7 @@ impl Slot {
 
     /// Whether `now`, which was this slot's word, is one of `sid`'s: of this slot and generation.
     #[inline(always)]
-    fn is_word_of(&self, now: u64, sid: Sid) -> bool {
+    pub(crate) fn is_word_of(&self, now: u64, sid: Sid) -> bool {
         sid.as_raw() == now & GENERATION_MASK | u64::from(self.index)
     }
 
@@ -277,16 +284,18 @@ impl Slot {
         if self.owner.load(Relaxed) != owner {
             return false;
         }
-        self.answering.store(1, Relaxed);
+        self.answering.store(ANSWERING, Relaxed);
         fence::light();
         if self.contended.load(Relaxed) != 0 {
             self.answering.store(0, Release);
             return false;
         }
-        let payload = self.payload.get_mut();
-        // SAFETY: the word is INSIDE, which only this thread leaves while `answering` is set: a
-        // thread that found it clear had set `contended` before, which was just seen not to be so.
-        unsafe { payload.deref() }.copy(status, bytes);
+        {
+            let payload = self.payload.get_mut();
+            // SAFETY: the word is INSIDE, which only this thread leaves while `answering` is set: a
+            // thread that found it clear had set `contended` before, which was just seen not to be.
+            unsafe { payload.deref() }.copy(status, bytes);
+        }
         self.word.store(word(sid, READY), Release);
         true
     }
