@@ -46,12 +46,12 @@ mod recover;
 mod runner;
 mod stack;
 mod state;
-mod stderr;
 mod sys;
 mod trap;
 pub mod wasi;
 mod wire;
 
+pub use cache::Cache;
 pub use error::LoadError;
 pub use grants::{
     Access, Ask, Clocks, Effective, Grants, Randomness, Refused, Resolver, Rule, RuleError,

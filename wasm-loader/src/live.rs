@@ -6,10 +6,10 @@ use crate::meter::Meter;
 use crate::place::Place;
 use crate::plugin::Plugin;
 use crate::state::State;
-use crate::stderr::Tail;
 use crate::trap;
+use crate::wasi::Wasi;
 use crate::wire::{WireStatus, with_request};
-use ringbox_ring::{Invocation, Port, Sid, Target, Trapped};
+use ringbox_ring::{Invocation, Port, Sid, Target, TrapCause, Trapped};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,6 +60,10 @@ impl Live {
         meter: &Arc<Meter>,
         number: u64,
     ) -> Result<Box<Self>, NoStart> {
+        let wasi = Wasi::new(&plugin.effective, &plugin.printed).map_err(|error| {
+            let cause = TrapCause::Other(error.to_string().into());
+            NoStart::Trapped(Trapped::new(cause, Box::default()))
+        })?;
         let state = State {
             port,
             plugin: plugin.clone(),
@@ -69,7 +73,7 @@ impl Live {
             limiter: Limiter::new(plugin.limits),
             timers: Cell::new(0),
             kept: RefCell::default(),
-            stderr: RefCell::new(Tail::default()),
+            wasi,
         };
         let mut store = Store::new(&plugin.engine, state);
         store.limiter(|state| &mut state.limiter);

@@ -1,6 +1,9 @@
 //! How a component is loaded.
 
+use crate::cache::Cache;
 use crate::functions::HostFunction;
+use crate::grants::Grants;
+use crate::inspect::ComponentLimits;
 use crate::limits::WasmLimits;
 use ringbox_ring::Limits;
 
@@ -50,6 +53,12 @@ pub struct WasmOptions {
     pub policy: Policy,
     /// Where its calls run. Default: on the caller's thread.
     pub mode: Mode,
+    /// How large the component may be.
+    pub component: ComponentLimits,
+    /// What it may use of the world. Default: nothing.
+    pub grants: Grants,
+    /// Where compiled components are kept. Default: one for the process, in memory.
+    pub cache: Cache,
     /// What it may call of whoever loads it.
     pub(crate) functions: Vec<HostFunction>,
 }
@@ -86,6 +95,27 @@ impl WasmOptions {
     #[must_use]
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// The same for larger components, or only smaller ones.
+    #[must_use]
+    pub fn component_limits(mut self, limits: ComponentLimits) -> Self {
+        self.component = limits;
+        self
+    }
+
+    /// The same with this granted. Each use replaces what was granted before.
+    #[must_use]
+    pub fn grants(mut self, grants: Grants) -> Self {
+        self.grants = grants;
+        self
+    }
+
+    /// The same with compiled components kept elsewhere.
+    #[must_use]
+    pub fn cache(mut self, cache: &Cache) -> Self {
+        self.cache = cache.clone();
         self
     }
 

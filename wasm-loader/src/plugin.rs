@@ -1,9 +1,11 @@
 //! What all instances of one plugin share.
 
+use crate::grants::Effective;
 use crate::guest::Guest;
 use crate::limits::WasmLimits;
 use crate::log::LogRate;
 use crate::state::State;
+use crate::wasi::Printed;
 use wasmtime::Engine;
 use wasmtime::component::InstancePre;
 
@@ -20,4 +22,8 @@ pub(crate) struct Plugin {
     pub(crate) log: LogRate,
     /// Whether calls may run on their caller's thread.
     pub(crate) inline: bool,
+    /// What it was granted.
+    pub(crate) effective: Effective,
+    /// What its instances have printed.
+    pub(crate) printed: Printed,
 }

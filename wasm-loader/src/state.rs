@@ -4,7 +4,7 @@ use crate::limiter::Limiter;
 use crate::meter::Meter;
 use crate::place::Place;
 use crate::plugin::Plugin;
-use crate::stderr::Tail;
+use crate::wasi::{HasWasi, Wasi};
 use ringbox_ring::{Port, Sid, Standing};
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Weak};
@@ -22,7 +22,13 @@ pub(crate) struct State {
     pub(crate) timers: Cell<usize>,
     /// Calls that the guest keeps.
     pub(crate) kept: RefCell<Vec<Sid>>,
-    pub(crate) stderr: RefCell<Tail>,
+    pub(crate) wasi: Wasi,
+}
+
+impl HasWasi for State {
+    fn wasi(&mut self) -> &mut Wasi {
+        &mut self.wasi
+    }
 }
 
 impl State {

@@ -10,6 +10,7 @@
 //! one can read the key, and so is this user anyway. The MAC covers what the code is filed under,
 //! so that one component's file can't be put in the place of another's.
 
+use super::code::Code;
 use super::error::CacheError;
 use super::key::Key;
 use crate::sys;
@@ -43,19 +44,7 @@ pub(super) enum Found {
     /// Something that is not what was put there. It is gone now.
     Rejected(&'static str),
     /// The code.
-    Code(Authentic),
-}
-
-/// Code that this user's process has put into the directory, under the key that it was asked for.
-pub(super) struct Authentic {
-    file: Vec<u8>,
-}
-
-impl Authentic {
-    /// The code.
-    pub(super) fn code(&self) -> &[u8] {
-        &self.file[HEAD..]
-    }
+    Code(Code),
 }
 
 impl Directory {
@@ -81,7 +70,7 @@ impl Directory {
     pub(super) fn get(&self, key: &Key) -> Found {
         let path = self.file(key);
         let rejected = match self.read(key, &path) {
-            Ok(Some(authentic)) => return Found::Code(authentic),
+            Ok(Some(code)) => return Found::Code(code),
             Ok(None) => return Found::Nothing,
             Err(reason) => reason,
         };
@@ -95,7 +84,8 @@ impl Directory {
     }
 
     /// Puts code under a key. Whoever looks meanwhile finds the file whole, or not at all.
-    pub(super) fn put(&self, key: &Key, code: &[u8]) -> io::Result<()> {
+    pub(super) fn put(&self, key: &Key, code: &Code) -> io::Result<()> {
+        let code = code.bytes();
         // Made with 0600.
         let mut file = NamedTempFile::with_prefix_in(".new-", &self.path)?;
         let length = (code.len() as u64).to_le_bytes();
@@ -111,7 +101,7 @@ impl Directory {
         self.path.join(format!("{key}.cwasm"))
     }
 
-    fn read(&self, key: &Key, path: &Path) -> Result<Option<Authentic>, &'static str> {
+    fn read(&self, key: &Key, path: &Path) -> Result<Option<Code>, &'static str> {
         let opened = File::options()
             .read(true)
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
@@ -130,7 +120,7 @@ impl Directory {
         self.authentic(key, bytes).map(Some)
     }
 
-    fn authentic(&self, key: &Key, file: Vec<u8>) -> Result<Authentic, &'static str> {
+    fn authentic(&self, key: &Key, file: Vec<u8>) -> Result<Code, &'static str> {
         let (head, code) = file.split_at_checked(HEAD).ok_or("it is cut off")?;
         let (magic, head) = head.split_at(MAGIC.len());
         let (filed_under, head) = head.split_at(key.bytes().len());
@@ -146,7 +136,7 @@ impl Directory {
             return Err("its length is wrong");
         }
         self.mac(key, wanted, code).verify_slice(mac).map_err(|_| "its MAC is wrong")?;
-        Ok(Authentic { file })
+        Ok(Code::authentic(file, HEAD))
     }
 
     fn mac(&self, key: &Key, length: [u8; 8], code: &[u8]) -> Hmac<Sha256> {

@@ -1,11 +1,13 @@
-//! Compiled components in memory: the ones that were used last, up to so many bytes of code.
+//! Compiled code in memory: what was used last, up to so many bytes.
 
+use super::code::Code;
 use super::key::Key;
 use std::collections::HashMap;
-use wasmtime::Engine;
-use wasmtime::component::Component;
 
 /// A shelf with so much room.
+///
+/// It holds code rather than components: a component keeps its engine, and with it the memory that
+/// a pool reserves.
 #[derive(Default)]
 pub(super) struct Memory {
     shelf: HashMap<Key, Kept>,
@@ -16,8 +18,7 @@ pub(super) struct Memory {
 }
 
 struct Kept {
-    component: Component,
-    bytes: usize,
+    code: Code,
     used: u64,
 }
 
@@ -26,35 +27,29 @@ impl Memory {
         Self { most, ..Self::default() }
     }
 
-    /// A component, if it is there for this very engine: it can't be used with another, however
-    /// alike.
-    pub(super) fn get(&mut self, key: &Key, engine: &Engine) -> Option<Component> {
+    pub(super) fn get(&mut self, key: &Key) -> Option<Code> {
         self.clock += 1;
         let kept = self.shelf.get_mut(key)?;
-        if !Engine::same(kept.component.engine(), engine) {
-            return None;
-        }
         kept.used = self.clock;
-        Some(kept.component.clone())
+        Some(kept.code.clone())
     }
 
-    /// Keeps a component, and lets go of the oldest ones for it.
-    pub(super) fn put(&mut self, key: Key, component: Component) {
-        let bytes = code_bytes(&component);
+    /// Keeps code, and lets go of the oldest for it.
+    pub(super) fn put(&mut self, key: Key, code: Code) {
+        let bytes = code.bytes().len();
         if bytes > self.most {
             return;
         }
         self.clock += 1;
-        let kept = Kept { component, bytes, used: self.clock };
         self.bytes += bytes;
-        if let Some(before) = self.shelf.insert(key, kept) {
-            self.bytes -= before.bytes;
+        if let Some(before) = self.shelf.insert(key, Kept { code, used: self.clock }) {
+            self.bytes -= before.code.bytes().len();
         }
         while self.bytes > self.most {
             // There are few, and compiling takes a thousand times longer than looking at all.
             let oldest = self.shelf.iter().min_by_key(|(_, kept)| kept.used).map(|(key, _)| *key);
             let Some(gone) = oldest.and_then(|key| self.shelf.remove(&key)) else { return };
-            self.bytes -= gone.bytes;
+            self.bytes -= gone.code.bytes().len();
         }
     }
 
@@ -65,10 +60,4 @@ impl Memory {
     pub(super) fn len(&self) -> usize {
         self.shelf.len()
     }
-}
-
-/// The size of what a component keeps mapped.
-pub(super) fn code_bytes(component: &Component) -> usize {
-    let image = component.image_range();
-    (image.end as usize).saturating_sub(image.start as usize)
 }

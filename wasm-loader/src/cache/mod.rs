@@ -2,8 +2,8 @@
 //!
 //! In memory always, up to a bound; in a directory only if the operator names one. What is compiled
 //! is never accepted from anywhere else. Two loads of the same bytes at the same time compile once.
-#![expect(unsafe_code, reason = "compiled code that was kept is run again")]
 
+mod code;
 mod compiler;
 mod directory;
 mod error;
@@ -12,15 +12,15 @@ mod memory;
 
 pub use error::{CacheError, CompileError};
 
-use directory::{Authentic, Directory, Found};
+use code::Code;
+use directory::{Directory, Found};
 use key::Key;
 use memory::Memory;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -45,14 +45,14 @@ struct Shared {
 
 struct State {
     memory: Memory,
-    /// What is being compiled, or read, right now. (An engine's own, as components are.)
-    flights: HashMap<Key, Vec<Arc<Flight>>>,
+    /// What is being compiled, or read, right now.
+    flights: HashMap<Key, Arc<Flight>>,
 }
 
 /// One compilation that several loads may wait for.
+#[derive(Default)]
 struct Flight {
-    engine: Engine,
-    landed: Mutex<Option<Result<Component, CompileError>>>,
+    landed: Mutex<Option<Result<Code, CompileError>>>,
     changed: Condvar,
 }
 
@@ -74,9 +74,13 @@ pub struct CacheStats {
     pub kept_bytes: usize,
 }
 
+/// The process' own, for whoever names no other.
+static SHARED: LazyLock<Cache> = LazyLock::new(Cache::memory);
+
 impl Default for Cache {
+    /// The process' cache in memory: the same each time.
     fn default() -> Self {
-        Self::memory()
+        SHARED.clone()
     }
 }
 
@@ -124,23 +128,25 @@ impl Cache {
     /// # Errors
     ///
     /// [`CompileError`]
-    pub fn compile(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, CompileError> {
+    pub(crate) fn compile(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, CompileError> {
         let shared = &*self.shared;
         let key = Key::new(engine, wasm);
-        let (flight, mine) = {
+        let boarded = {
             let mut state = shared.state();
-            if let Some(component) = state.memory.get(&key, engine) {
-                shared.hits.fetch_add(1, Ordering::Relaxed);
-                return Ok(component);
+            match state.memory.get(&key) {
+                Some(code) => Boarded::There(code),
+                None => state.board(key),
             }
-            state.board(key, engine)
         };
-        if !mine {
-            shared.hits.fetch_add(1, Ordering::Relaxed);
-            return flight.wait();
-        }
-        let landing = Landing { shared, key, flight: &flight };
-        landing.land(shared.find_or_compile(&key, engine, wasm))
+        let code = match boarded {
+            Boarded::There(code) => code,
+            Boarded::Waiting(flight) => flight.wait()?,
+            Boarded::Flying(flight) => {
+                return Landing { shared, key, flight }.fly(engine, wasm);
+            }
+        };
+        shared.hits.fetch_add(1, Ordering::Relaxed);
+        code.revive(engine).map_err(|error| CompileError::Refused(format!("{error:#}").into()))
     }
 
     /// What it has done, and holds.
@@ -165,37 +171,30 @@ impl fmt::Debug for Cache {
     }
 }
 
-impl State {
-    /// Joins a compilation, or begins one: then the second is true.
-    fn board(&mut self, key: Key, engine: &Engine) -> (Arc<Flight>, bool) {
-        let flights = self.flights.entry(key).or_default();
-        match flights.iter().find(|flight| Engine::same(&flight.engine, engine)) {
-            Some(flight) => (flight.clone(), false),
-            None => {
-                let flight = Arc::new(Flight {
-                    engine: engine.clone(),
-                    landed: Mutex::default(),
-                    changed: Condvar::new(),
-                });
-                flights.push(flight.clone());
-                (flight, true)
-            }
-        }
-    }
+/// How a load comes by its code.
+enum Boarded {
+    /// It is kept.
+    There(Code),
+    /// Somebody else is compiling it.
+    Waiting(Arc<Flight>),
+    /// It has to find it, or to compile it.
+    Flying(Arc<Flight>),
+}
 
-    /// A compilation is over.
-    fn leave(&mut self, key: Key, flight: &Arc<Flight>) {
-        if let Entry::Occupied(mut flights) = self.flights.entry(key) {
-            flights.get_mut().retain(|other| !Arc::ptr_eq(other, flight));
-            if flights.get().is_empty() {
-                flights.remove();
-            }
+impl State {
+    /// Joins a compilation, or begins one.
+    fn board(&mut self, key: Key) -> Boarded {
+        if let Some(flight) = self.flights.get(&key) {
+            return Boarded::Waiting(flight.clone());
         }
+        let flight = Arc::new(Flight::default());
+        self.flights.insert(key, flight.clone());
+        Boarded::Flying(flight)
     }
 }
 
 impl Flight {
-    fn wait(&self) -> Result<Component, CompileError> {
+    fn wait(&self) -> Result<Code, CompileError> {
         let landed = self.landed.lock().unwrap_or_else(PoisonError::into_inner);
         let landed = self
             .changed
@@ -210,29 +209,35 @@ impl Flight {
 struct Landing<'a> {
     shared: &'a Shared,
     key: Key,
-    flight: &'a Arc<Flight>,
+    flight: Arc<Flight>,
 }
 
 impl Landing<'_> {
-    fn land(self, result: Result<Component, CompileError>) -> Result<Component, CompileError> {
-        if let Ok(component) = &result {
-            self.shared.state().memory.put(self.key, component.clone());
+    fn fly(self, engine: &Engine, wasm: &[u8]) -> Result<Component, CompileError> {
+        match self.shared.find_or_compile(&self.key, engine, wasm) {
+            Ok((component, code)) => {
+                self.shared.state().memory.put(self.key, code.clone());
+                self.tell(Ok(code));
+                Ok(component)
+            }
+            Err(error) => {
+                self.tell(Err(error.clone()));
+                Err(error)
+            }
         }
-        self.tell(&result);
-        result
     }
 
-    fn tell(&self, result: &Result<Component, CompileError>) {
+    fn tell(&self, result: Result<Code, CompileError>) {
         let mut landed = self.flight.landed.lock().unwrap_or_else(PoisonError::into_inner);
-        landed.get_or_insert_with(|| result.clone());
+        landed.get_or_insert(result);
         self.flight.changed.notify_all();
     }
 }
 
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
-        self.tell(&Err(CompileError::Panicked("the load that compiled it ended".into())));
-        self.shared.state().leave(self.key, self.flight);
+        self.tell(Err(CompileError::Panicked("the load that compiled it ended".into())));
+        self.shared.state().flights.remove(&self.key);
     }
 }
 
@@ -246,24 +251,26 @@ impl Shared {
         key: &Key,
         engine: &Engine,
         wasm: &[u8],
-    ) -> Result<Component, CompileError> {
-        if let Some(component) = self.find(key, engine) {
+    ) -> Result<(Component, Code), CompileError> {
+        if let Some(found) = self.find(key, engine) {
             self.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok(component);
+            return Ok(found);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         let component = compiler::compile(engine, wasm)?;
-        self.write(key, &component);
-        Ok(component)
+        let code = Code::of(&component)
+            .map_err(|error| CompileError::Refused(format!("{error:#}").into()))?;
+        self.write(key, &code);
+        Ok((component, code))
     }
 
     /// A component from the directory.
-    fn find(&self, key: &Key, engine: &Engine) -> Option<Component> {
+    fn find(&self, key: &Key, engine: &Engine) -> Option<(Component, Code)> {
         let directory = self.directory.as_ref()?;
         let reason = match directory.get(key) {
             Found::Nothing => return None,
-            Found::Code(code) => match revive(engine, &code) {
-                Ok(component) => return Some(component),
+            Found::Code(code) => match code.revive(engine) {
+                Ok(component) => return Some((component, code)),
                 Err(_) => {
                     directory.remove(key);
                     "the engine refuses it"
@@ -272,31 +279,15 @@ impl Shared {
             Found::Rejected(reason) => reason,
         };
         self.rejected.fetch_add(1, Ordering::Relaxed);
-        tracing::warn!(target: "ringbox::cache", %key, reason, "a compiled component was thrown away");
+        tracing::warn!(target: "ringbox::cache", %key, reason, "compiled code was thrown away");
         None
     }
 
-    fn write(&self, key: &Key, component: &Component) {
+    fn write(&self, key: &Key, code: &Code) {
         let Some(directory) = &self.directory else { return };
-        let written = component
-            .serialize()
-            .map_err(|error| error.to_string())
-            .and_then(|code| directory.put(key, &code).map_err(|error| error.to_string()));
-        if let Err(error) = written {
+        if let Err(error) = directory.put(key, code) {
             self.unwritten.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(target: "ringbox::cache", %key, error, "a compiled component is not kept");
+            tracing::warn!(target: "ringbox::cache", %key, %error, "compiled code is not kept");
         }
     }
-}
-
-/// Makes a component of code that was kept.
-fn revive(engine: &Engine, code: &Authentic) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes have to be what `Component::serialize` gave, unchanged. `Authentic` is only
-    // made of a file whose MAC was right under this directory's key, which is 32 random bytes in a
-    // file of mode 0600, of this user, in a directory of mode 0700, of this user; a MAC under it is
-    // made in one place, `Directory::put`, of what `Component::serialize` gave just before. The MAC
-    // covers the key that the code is filed under: the component's hash, the engine's full version,
-    // its settings and the machine, all compared with what is wanted here. The bytes are our own
-    // copy, read before the MAC was checked, so nobody changes them after.
-    unsafe { Component::deserialize(engine, code.code()) }
 }

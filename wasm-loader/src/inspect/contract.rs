@@ -111,15 +111,14 @@ impl Package {
         PACKAGES.iter().find(|package| package.name == name.package)
     }
 
-    /// Whether the host has this version: the same major and an equal or older minor; before 1.0,
-    /// the same minor.
+    /// Whether the host has this version: the same major; before 1.0, the same minor. A later minor
+    /// adds functions, and whether any of them is needed shows in the functions.
     fn fit(&self, found: Option<Version>) -> Fit {
         let known = self.version;
         match found {
             None => Fit::NotInIt,
-            Some(found) if (found.major, found.minor) == (known.major, known.minor) => Fit::Known,
+            Some(found) if found.breaking() == known.breaking() => Fit::Known,
             Some(found) if found > known => Fit::Newer { found, known },
-            Some(found) if known.major > 0 && found.major == known.major => Fit::Known,
             Some(_) => Fit::NotInIt,
         }
     }
@@ -158,11 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn mended_versions_fit_and_later_ones_do_not() {
+    fn compatible_versions_fit_and_later_ones_do_not() {
         assert_eq!(fit("nylon:ring/guest@1.0.0"), Fit::Known);
         assert_eq!(fit("nylon:ring/guest@1.0.9"), Fit::Known);
         assert_eq!(fit("nylon:ring-ext/data@0.1.7"), Fit::Known);
-        assert!(matches!(fit("nylon:ring/guest@1.1.0"), Fit::Newer { .. }));
+        assert_eq!(fit("nylon:ring/guest@1.1.0"), Fit::Known);
         assert!(matches!(fit("nylon:ring/guest@2.0.0"), Fit::Newer { .. }));
         assert!(matches!(fit("nylon:ring-ext/data@0.2.0"), Fit::Newer { .. }));
         assert_eq!(fit("nylon:ring-ext/data@0.0.3"), Fit::NotInIt);

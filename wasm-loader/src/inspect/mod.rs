@@ -201,15 +201,12 @@ impl Inspection {
             }
         }
         for found in self.functions_found.iter().filter(|found| found.imported) {
-            let interface = InterfaceName::parse(&found.interface)
-                .and_then(|name| Package::of(&name)?.import(&name).1);
-            let function = interface
-                .and_then(|interface| {
-                    interface.functions.iter().find(|one| one.name == found.function)
-                })
-                .ok_or_else(|| InspectError::UnknownImport {
-                    name: format!("{}#{}", found.interface, found.function),
-                })?;
+            let Some(name) = InterfaceName::parse(&found.interface) else { continue };
+            let Some(package) = Package::of(&name) else { continue };
+            let functions = package.import(&name).1.map_or(&[][..], |one| one.functions);
+            let Some(function) = functions.iter().find(|one| one.name == found.function) else {
+                return Err(unknown_function(package, &name, found));
+            };
             same(&found.interface, function, &found.signature)?;
         }
         Ok(())
@@ -219,6 +216,17 @@ impl Inspection {
         self.functions_found.iter().find(|found| {
             found.imported == imported && found.interface == interface && found.function == function
         })
+    }
+}
+
+/// A function that is imported from a package of ours and isn't in it: as yet, or at all.
+fn unknown_function(package: &Package, name: &InterfaceName<'_>, found: &Found) -> InspectError {
+    let full = format!("{}#{}", found.interface, found.function);
+    match name.version {
+        Some(version) if version > package.version => {
+            InspectError::Newer { name: full, found: version, known: package.version }
+        }
+        _ => InspectError::UnknownImport { name: full },
     }
 }
 

@@ -18,6 +18,11 @@ impl Version {
         Self { major, minor, patch }
     }
 
+    /// What has to be the same for two versions to fit.
+    pub(crate) fn breaking(self) -> (u64, u64) {
+        if self.major == 0 { (0, self.minor) } else { (self.major, 0) }
+    }
+
     /// Reads `1.2.3`. A pre-release (`0.2.0-rc-2023-12-05`) fits nothing but itself, so it is none.
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.').map(|part| part.parse().ok());

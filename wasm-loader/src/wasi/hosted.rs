@@ -2,7 +2,7 @@
 //! exactly what is granted.
 
 use super::lookup::Lookup;
-use super::output::Output;
+use super::output::{Output, Stream};
 use super::{GrantError, Wasi};
 use crate::grants::{Access, Clocks, Effective, Network};
 use bytes::Bytes;
@@ -31,8 +31,8 @@ pub(super) struct Granted {
     table: ResourceTable,
     ctx: WasiCtx,
     network: Arc<Network>,
-    stdout: Output,
-    stderr: Output,
+    stdout: Stream,
+    stderr: Stream,
 }
 
 /// The streams, files, sockets and pollables that a plugin may hold at once.
@@ -41,8 +41,8 @@ const MOST_HANDLES: usize = 1024;
 impl Hosted {
     pub(super) fn new(
         effective: &Effective,
-        stdout: &Output,
-        stderr: &Output,
+        stdout: &Stream,
+        stderr: &Stream,
     ) -> Result<Self, GrantError> {
         if !effective.needs_runner() {
             return Ok(Self::default());
@@ -63,8 +63,8 @@ impl Hosted {
                 table: ResourceTable::new(),
                 ctx: WasiCtx::builder().build(),
                 network: Arc::new(Network::new(effective.network)),
-                stdout: Output::new(0),
-                stderr: Output::new(0),
+                stdout: Stream::new(&Output::new(0), None),
+                stderr: Stream::new(&Output::new(0), None),
             })
         })
     }
@@ -186,11 +186,11 @@ impl InputStream for Empty {
 }
 
 #[async_trait]
-impl Pollable for Output {
+impl Pollable for Stream {
     async fn ready(&mut self) {}
 }
 
-impl OutputStream for Output {
+impl OutputStream for Stream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.print(&bytes);
         Ok(())

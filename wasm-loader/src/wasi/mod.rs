@@ -27,7 +27,8 @@ mod stand_in;
 mod trap;
 
 pub use link::{LinkError, add_to_linker};
-pub use output::Output;
+use output::Stream;
+pub use output::{Output, Printed};
 pub use trap::WasiTrap;
 
 use crate::grants::Effective;
@@ -51,8 +52,10 @@ pub struct Wasi {
     environment: Vec<(String, String)>,
     clock: Clock,
     random: Random,
-    stdout: Output,
-    stderr: Output,
+    stdout: Stream,
+    stderr: Stream,
+    /// The last of what was printed as errors, by this instance alone.
+    last_words: Output,
     pollables: Pollables,
     hosted: Hosted,
 }
@@ -81,9 +84,10 @@ impl Wasi {
     /// # Errors
     ///
     /// [`GrantError::Directory`]
-    pub fn new(effective: &Effective) -> Result<Self, GrantError> {
-        let stdout = Output::new(effective.output_bytes);
-        let stderr = Output::new(effective.output_bytes);
+    pub fn new(effective: &Effective, printed: &Printed) -> Result<Self, GrantError> {
+        let last_words = Output::new(FAULT_BYTES);
+        let stdout = Stream::new(&printed.stdout, None);
+        let stderr = Stream::new(&printed.stderr, Some(&last_words));
         Ok(Self {
             environment: effective.environment.clone(),
             clock: Clock::new(effective.clocks),
@@ -92,25 +96,14 @@ impl Wasi {
             hosted: Hosted::new(effective, &stdout, &stderr)?,
             stdout,
             stderr,
+            last_words,
         })
-    }
-
-    /// What the instance has printed.
-    #[must_use]
-    pub fn stdout(&self) -> &Output {
-        &self.stdout
-    }
-
-    /// What the instance has printed as errors.
-    #[must_use]
-    pub fn stderr(&self) -> &Output {
-        &self.stderr
     }
 
     /// The last of what it has printed as errors: what a plugin says before it traps.
     #[must_use]
     pub fn stderr_tail(&self) -> Vec<u8> {
-        self.stderr.tail(FAULT_BYTES)
+        self.last_words.tail(FAULT_BYTES)
     }
 }
 
@@ -118,8 +111,7 @@ impl fmt::Debug for Wasi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wasi")
             .field("clock", &self.clock)
-            .field("stdout", &self.stdout)
-            .field("stderr", &self.stderr)
+            .field("last_words", &self.last_words)
             .finish_non_exhaustive()
     }
 }

@@ -1,10 +1,11 @@
 //! What a plugin prints: its end is kept.
 
+use crate::grants::Effective;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Standard output or error of an instance. Clones are the same output, and outlive the instance.
+/// What was printed. Clones are the same output.
 #[derive(Clone)]
 pub struct Output {
     tail: Arc<Mutex<Tail>>,
@@ -17,7 +18,7 @@ struct Tail {
 }
 
 impl Output {
-    pub(crate) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         Self { tail: Arc::new(Mutex::new(Tail { bytes: VecDeque::new(), most, total: 0 })) }
     }
 
@@ -36,7 +37,7 @@ impl Output {
     }
 
     /// Prints.
-    pub(crate) fn print(&self, bytes: &[u8]) {
+    pub(super) fn print(&self, bytes: &[u8]) {
         self.lock().print(bytes);
     }
 
@@ -48,6 +49,45 @@ impl Output {
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output").field("total", &self.total()).finish_non_exhaustive()
+    }
+}
+
+/// What all instances of a plugin have printed. Clones are the same, and outlive the plugin.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Printed {
+    /// To standard output.
+    pub stdout: Output,
+    /// To standard error.
+    pub stderr: Output,
+}
+
+impl Printed {
+    /// Nothing as yet.
+    #[must_use]
+    pub fn new(effective: &Effective) -> Self {
+        let output = || Output::new(effective.output_bytes);
+        Self { stdout: output(), stderr: output() }
+    }
+}
+
+/// One instance's way to print: into what all have printed, and into what it has itself.
+#[derive(Clone)]
+pub(super) struct Stream {
+    all: Output,
+    own: Option<Output>,
+}
+
+impl Stream {
+    pub(super) fn new(all: &Output, own: Option<&Output>) -> Self {
+        Self { all: all.clone(), own: own.cloned() }
+    }
+
+    pub(super) fn print(&self, bytes: &[u8]) {
+        self.all.print(bytes);
+        if let Some(own) = &self.own {
+            own.print(bytes);
+        }
     }
 }
 
