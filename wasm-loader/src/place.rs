@@ -235,7 +235,10 @@ impl Place {
     pub(crate) fn resolve(&self, name: &str) -> Option<Option<u32>> {
         let mut held = self.turn.take()?;
         clock::busy();
-        let live = held.content().live.as_mut()?;
+        let Some(live) = &mut held.content().live else {
+            self.go_on(held);
+            return None;
+        };
         match live.enter(Entry::Resolve(name)) {
             Ok(said) => {
                 self.leave(held);
@@ -261,7 +264,13 @@ impl Place {
     pub(crate) fn open(&self) {
         // SAFETY: `start` gave the turn up for this.
         let held = unsafe { self.turn.take_over() };
-        self.give_to_runner(held);
+        // Where it left nothing, the very first call finds the turn free.
+        if held.has_more() {
+            return self.give_to_runner(held);
+        }
+        if let Err(held) = held.release() {
+            self.give_to_runner(held);
+        }
     }
 
     fn make(&self, content: &mut Content) -> Result<(), NoStart> {
