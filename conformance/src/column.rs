@@ -94,6 +94,9 @@ abilities! {
     /// A call that dispatch did not answer can stay open, for the plugin to answer from elsewhere.
     /// (Else nothing could ever wake the plugin, and the call ends at once.)
     Keeps = "keeps",
+    /// All calls of a plugin meet the same memory: what one of them keeps another finds and can
+    /// answer, and there is one shutdown.
+    OneInstance = "one-instance",
     /// The plugin's dispatch can run host code that the harness hands it.
     Hook = "hook",
     /// Entries have numbers.

@@ -43,11 +43,11 @@ macro_rules! __cases {
             calls {
                 an_answer_inside_dispatch_is_there_at_once [Inside];
                 an_answer_may_come_later [Later];
-                an_answer_may_come_from_another_call [Keeps];
-                an_answer_may_come_while_another_thread_waits [Keeps];
-                a_blocked_thread_gets_its_answer [Later Keeps];
-                now_does_not_wait [Keeps];
-                a_notified_plugin_sees_the_call [];
+                an_answer_may_come_from_another_call [Keeps OneInstance];
+                an_answer_may_come_while_another_thread_waits [Keeps OneInstance];
+                a_blocked_thread_gets_its_answer [Later Keeps OneInstance];
+                now_does_not_wait [Keeps OneInstance];
+                a_notified_plugin_sees_the_call [OneInstance];
                 an_answer_to_a_notification_is_nobodys [];
                 entries_are_called_by_number [Numbers];
                 an_unknown_entry_is_refused [];
@@ -56,7 +56,7 @@ macro_rules! __cases {
                 an_answer_before_a_refusal_is_dropped [];
                 every_status_reaches_the_caller [];
                 an_unknown_status_keeps_its_number [UnknownStatus];
-                a_stream_end_on_a_call_is_a_fault [Keeps];
+                a_stream_end_on_a_call_is_a_fault [Keeps OneInstance];
                 an_unreadable_script_is_refused [];
             }
             payloads {
@@ -78,13 +78,13 @@ macro_rules! __cases {
                 a_request_may_be_a_stream_or_a_notification [];
             }
             sids {
-                second_answer_is_dropped [Keeps];
-                an_answer_after_the_caller_left_is_dropped [Keeps];
-                an_answer_to_an_unknown_sid_is_dropped [Keeps];
-                an_answer_to_another_plugins_call_is_dropped [Keeps];
-                a_late_answer_never_reaches_the_next_call [Keeps];
+                second_answer_is_dropped [Keeps OneInstance];
+                an_answer_after_the_caller_left_is_dropped [Keeps OneInstance];
+                an_answer_to_an_unknown_sid_is_dropped [Keeps OneInstance];
+                an_answer_to_another_plugins_call_is_dropped [Keeps OneInstance];
+                a_late_answer_never_reaches_the_next_call [Keeps OneInstance];
                 no_sid_comes_twice [];
-                thousands_of_calls_are_open_at_once [Keeps];
+                thousands_of_calls_are_open_at_once [Keeps OneInstance];
                 of_racing_answers_one_is_taken [Threads];
                 of_racing_answers_and_cancels_nothing_is_left [Later];
                 many_callers_each_get_their_own_answer [Later];
@@ -100,45 +100,45 @@ macro_rules! __cases {
                 a_sender_that_asks_is_told_of_a_full_queue [Backpressure];
                 the_queue_is_bounded_in_bytes_too [Backpressure];
                 one_frame_fits_whatever_the_bound [];
-                frames_after_the_end_are_dropped [];
+                frames_after_the_end_are_dropped [OneInstance];
                 a_status_that_is_no_frame_ends_the_stream [];
                 an_unknown_status_ends_the_stream [UnknownStatus];
                 a_frame_over_the_limit_ends_the_stream [];
-                a_dropped_reader_is_told_to_the_plugin [CancelNotice Keeps];
+                a_dropped_reader_is_told_to_the_plugin [CancelNotice Keeps OneInstance];
                 a_dropped_reader_stops_a_sender_that_asks [Later Backpressure];
-                frames_for_a_dropped_reader_are_dropped [Keeps];
+                frames_for_a_dropped_reader_are_dropped [Keeps OneInstance];
                 a_reader_may_leave_with_frames_unread [];
-                a_dropped_wait_for_a_frame_loses_nothing [Keeps];
-                a_stream_is_a_futures_stream [Keeps];
+                a_dropped_wait_for_a_frame_loses_nothing [Keeps OneInstance];
+                a_stream_is_a_futures_stream [Keeps OneInstance];
                 data_comes_back_and_closing_ends [Data Backpressure Keeps];
                 data_meets_a_full_queue [Data Backpressure Keeps];
-                data_for_a_plugin_that_takes_none_is_refused [Data Keeps];
+                data_for_a_plugin_that_takes_none_is_refused [Data Keeps OneInstance];
                 data_after_the_end_is_refused [Data];
-                many_streams_at_once_keep_apart [Keeps];
+                many_streams_at_once_keep_apart [Keeps OneInstance];
                 many_readers_each_get_their_own_frames [Later Backpressure];
             }
             endings {
-                a_deadline_ends_a_call [Keeps];
+                a_deadline_ends_a_call [Keeps OneInstance];
                 a_deadline_of_zero_is_for_waiting_only [Keeps];
-                a_deadline_is_told_to_the_plugin [CancelNotice Keeps];
+                a_deadline_is_told_to_the_plugin [CancelNotice Keeps OneInstance];
                 the_plugins_deadline_is_the_default [Keeps];
-                a_deadline_ends_a_stream_that_nothing_comes_on [Keeps];
+                a_deadline_ends_a_stream_that_nothing_comes_on [Keeps OneInstance];
                 a_stream_within_its_deadline_goes_on [Later Backpressure];
                 frames_before_a_deadline_are_read [Keeps];
                 deadlines_end_calls_in_their_order [Keeps];
                 a_call_without_a_deadline_waits [Later];
                 an_abandoned_call_ends [];
-                a_dropped_call_is_told_to_the_plugin [CancelNotice Keeps];
-                a_dropped_answered_call_is_not_told [CancelNotice Keeps];
-                a_call_may_be_dropped_at_every_await [Keeps];
-                a_stream_may_be_dropped_at_every_await [Keeps];
+                a_dropped_call_is_told_to_the_plugin [CancelNotice Keeps OneInstance];
+                a_dropped_answered_call_is_not_told [CancelNotice Keeps OneInstance];
+                a_call_may_be_dropped_at_every_await [Keeps OneInstance];
+                a_stream_may_be_dropped_at_every_await [Keeps OneInstance];
             }
             wakers {
-                the_last_waker_is_woken_once [Keeps];
-                a_call_may_move_between_threads [Keeps];
-                a_waker_may_call_the_plugin [Keeps];
-                a_waker_that_panics_harms_nobody [Keeps];
-                a_waker_runs_outside_the_plugin [Hook Keeps];
+                the_last_waker_is_woken_once [Keeps OneInstance];
+                a_call_may_move_between_threads [Keeps OneInstance];
+                a_waker_may_call_the_plugin [Keeps OneInstance];
+                a_waker_that_panics_harms_nobody [Keeps OneInstance];
+                a_waker_runs_outside_the_plugin [Hook Keeps OneInstance];
             }
             lifecycle {
                 unloading_ends_open_calls [Keeps];
@@ -151,31 +151,31 @@ macro_rules! __cases {
                 dropping_the_owner_unloads [Keeps];
                 dropping_the_owner_ends_a_stream_that_is_read [Keeps];
                 a_detached_plugin_stays [];
-                shutdown_runs_once_at_the_end [Hook];
-                two_loads_are_two_plugins [];
-                a_reload_leaves_the_new_one_alone [Keeps];
+                shutdown_runs_once_at_the_end [Hook OneInstance];
+                two_loads_are_two_plugins [OneInstance];
+                a_reload_leaves_the_new_one_alone [Keeps OneInstance];
                 callers_are_switched_over_without_a_gap [];
-                an_old_load_cannot_answer_for_the_new_one [Keeps];
+                an_old_load_cannot_answer_for_the_new_one [Keeps OneInstance];
                 callers_race_an_unload_and_none_hangs [];
                 unloading_from_inside_is_refused [Hook Keeps];
-                a_thread_that_stays_inside_is_waited_for [Hook];
-                an_answer_after_the_unload_is_dropped [Hook Threads Keeps];
+                a_thread_that_stays_inside_is_waited_for [Hook OneInstance];
+                an_answer_after_the_unload_is_dropped [Hook Threads Keeps OneInstance];
             }
             reentry {
                 a_plugin_is_called_from_inside_itself [Hook Reentry];
                 calls_nest [Hook Reentry];
                 waiting_inside_is_refused [Hook Keeps];
-                a_call_made_inside_is_awaited_outside [Hook Keeps];
-                an_inner_call_may_answer_an_open_one [Hook Keeps];
-                an_inner_call_may_answer_the_outer [Hook Reentry];
+                a_call_made_inside_is_awaited_outside [Hook Keeps OneInstance];
+                an_inner_call_may_answer_an_open_one [Hook Keeps OneInstance];
+                an_inner_call_may_answer_the_outer [Hook Reentry OneInstance];
                 another_plugin_is_called_from_inside [Hook Inside];
             }
             state {
                 state_lives_as_long_as_its_call [State];
-                state_is_seen_between_calls_by_sid [State Keeps];
+                state_is_seen_between_calls_by_sid [State Keeps OneInstance];
                 state_is_bounded [State];
-                state_of_another_plugin_is_out_of_reach [State Keeps];
-                a_streams_state_ends_with_it [State Keeps];
+                state_of_another_plugin_is_out_of_reach [State Keeps OneInstance];
+                a_streams_state_ends_with_it [State Keeps OneInstance];
             }
             panics {
                 a_panic_is_answered_with_its_message [];
@@ -184,9 +184,9 @@ macro_rules! __cases {
                 a_panic_after_the_answer_changes_nothing [];
                 a_panic_in_a_notification_harms_nobody [];
                 after_a_panic_the_plugin_serves [];
-                a_panic_keeps_the_plugins_memory [KeepsStateInPanic];
-                a_panic_leaves_other_calls_open [KeepsStateInPanic Keeps];
-                a_panic_never_leaves_another_call_hanging [Keeps];
+                a_panic_keeps_the_plugins_memory [KeepsStateInPanic OneInstance];
+                a_panic_leaves_other_calls_open [KeepsStateInPanic Keeps OneInstance];
+                a_panic_never_leaves_another_call_hanging [Keeps OneInstance];
             }
             counters {
                 counters_add_up_over_a_mixed_run [Keeps];

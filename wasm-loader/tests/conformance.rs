@@ -8,18 +8,18 @@ use ringbox_wasm::{Policy, WasmLimits, WasmOptions, load};
 use std::time::Duration;
 use support::{BARE, WASI, guest};
 
-ringbox_conformance::suite!(wasm, Sandboxed(WasmOptions::new(), BARE));
-ringbox_conformance::suite!(wasm_with_std, Sandboxed(WasmOptions::new(), WASI));
-ringbox_conformance::suite!(wasm_pool, Sandboxed(WasmOptions::new().policy(Policy::Pool(4)), BARE));
+ringbox_conformance::suite!(wasm, Sandboxed(BARE));
+ringbox_conformance::suite!(wasm_with_std, Sandboxed(WASI));
 ringbox_conformance::suite!(wasm_base, Base);
+ringbox_conformance::suite!(wasm_pool, Many(Policy::Pool(4)));
 
 use Ability::{
     Backpressure, CancelNotice, Data, Keeps, KeepsAbandoned, KeepsStateInPanic, Later, Numbers,
-    Reentry, State, Threads, UnknownStatus,
+    OneInstance, Reentry, State, Threads, UnknownStatus,
 };
 
 /// A component with the extension, built for this target.
-struct Sandboxed(WasmOptions, &'static str);
+struct Sandboxed(&'static str);
 
 impl Column for Sandboxed {
     fn name(&self) -> &'static str {
@@ -31,8 +31,24 @@ impl Column for Sandboxed {
     }
 
     fn load(&self, setup: Setup) -> Result<Attached, LoadFailure> {
-        let Self(options, target) = self;
-        load_guest("conforming", target, options, setup)
+        load_guest("conforming", self.0, Policy::Single, setup)
+    }
+}
+
+/// The same plugin with several instances.
+struct Many(Policy);
+
+impl Column for Many {
+    fn name(&self) -> &'static str {
+        "wasm-many"
+    }
+
+    fn lacks(&self) -> &'static [Ability] {
+        &[KeepsStateInPanic, Threads, UnknownStatus, KeepsAbandoned, Reentry, OneInstance]
+    }
+
+    fn load(&self, setup: Setup) -> Result<Attached, LoadFailure> {
+        load_guest("conforming", BARE, self.0, setup)
     }
 }
 
@@ -53,23 +69,23 @@ impl Column for Base {
     }
 
     fn load(&self, setup: Setup) -> Result<Attached, LoadFailure> {
-        load_guest("base", BARE, &WasmOptions::new(), setup)
+        load_guest("base", BARE, Policy::Single, setup)
     }
 }
 
 fn load_guest(
     name: &str,
     target: &str,
-    options: &WasmOptions,
+    policy: Policy,
     setup: Setup,
 ) -> Result<Attached, LoadFailure> {
     let Setup { limits, hook, .. } = setup;
     // The suite is not about these: it asks for answers of 64 MiB.
     let wasm_limits = WasmLimits::default().memory_bytes(1 << 30).budget(Duration::from_secs(5));
-    let options = options.clone().limits(limits).wasm_limits(wasm_limits).host_function(
-        "ringbox:conformance/hook@0.1.0",
-        "call",
-        move |bytes| hook(bytes),
-    );
+    let options = WasmOptions::new()
+        .policy(policy)
+        .limits(limits)
+        .wasm_limits(wasm_limits)
+        .host_function("ringbox:conformance/hook@0.1.0", "call", move |bytes| hook(bytes));
     Ok(load(&guest(name, target), name, &options)?.into_attached())
 }
