@@ -2,6 +2,7 @@
 
 use ringbox_native as native;
 use ringbox_ring::{LinkError, UnloadError as RingUnloadError};
+use ringbox_wasm as wasm;
 use thiserror::Error;
 
 /// Why a plugin was not loaded.
@@ -21,6 +22,22 @@ pub enum LoadError {
         name: String,
         /// Why.
         source: native::LoadError,
+    },
+    /// The component was not loaded.
+    #[error("plugin {name:?}: {source}")]
+    Component {
+        /// The name it was to have.
+        name: String,
+        /// Why.
+        source: wasm::LoadError,
+    },
+    /// What was given as a component is a shared library, whose code nothing would hold.
+    #[error(
+        "plugin {name:?} is a shared library, and was given as a component: if you trust its code, load it with `Source::native`, which is unsafe"
+    )]
+    NeedsTrust {
+        /// The name it was to have.
+        name: String,
     },
     /// The routing core did not take it.
     #[error("plugin {name:?}: {source}")]

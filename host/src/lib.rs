@@ -20,6 +20,7 @@ mod entry;
 mod error;
 mod histogram;
 mod host;
+mod inspect;
 mod metrics;
 mod options;
 mod plugin;
@@ -31,18 +32,25 @@ pub use entry::Entry;
 pub use error::{LoadError, ReloadError, UnloadError};
 pub use histogram::{Latency, SAMPLING};
 pub use host::Host;
+pub use inspect::{InspectError, Inspected, inspect};
 pub use metrics::{HostMetrics, PluginMetrics};
 pub use options::LoadOptions;
 pub use plugin::Plugin;
 pub use request::Request;
 pub use resident::{About, Wall};
-pub use source::Source;
+pub use source::{Component, Source};
 
 pub use ringbox_native::{
-    Generation, LoadError as NativeLoadError, NativeAbi, Options as NativeOptions, SignalPolicy,
+    Generation, Inspected as NativeInspected, LoadError as NativeLoadError, NativeAbi,
+    Options as NativeOptions, SignalPolicy,
 };
 pub use ringbox_ring::{
     BadRequest, CallError, Delivery, EntryId, Fault, FaultMetrics, Frame, FrameBuf, Header,
     Invocation, Limits, LinkError, Metrics, OwnedBytes, PluginBackend, Port, RawStatus, Refusal,
     Reply, Sid, Status, Stream, Target, UnloadError as RingUnloadError,
+};
+pub use ringbox_wasm::{
+    About as SandboxAbout, Access, Ask, Cache, Clocks, ComponentLimits, Grants,
+    InspectError as ComponentInspectError, Inspection, LoadError as ComponentLoadError, Mode,
+    Policy, Randomness, Rule, WasmLimits, WasmOptions,
 };

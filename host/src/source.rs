@@ -2,10 +2,10 @@
 
 use crate::error::LoadError;
 use crate::options::LoadOptions;
-use crate::resident::{Inline, Native, Resident};
+use crate::resident::{Inline, Native, Resident, Sandboxed};
 use ringbox_ring::{PluginBackend, Port};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where a plugin comes from, and with that, which wall it runs behind.
@@ -19,6 +19,7 @@ type Make = dyn Fn(Port) -> Box<dyn PluginBackend> + Send + Sync;
 #[derive(Clone)]
 enum Kind {
     Native(PathBuf),
+    Component(Component),
     Inline(Arc<Make>),
 }
 
@@ -36,6 +37,23 @@ impl Source {
         Self(Kind::Native(path.into()))
     }
 
+    /// A WebAssembly component, run in a sandbox: a path, or the component's own bytes.
+    ///
+    /// It needs no trust. It is given nothing of the world that
+    /// [`LoadOptions::grants`](crate::LoadOptions::grants) does not grant, and no more time and
+    /// memory than its limits say.
+    ///
+    /// ```no_run
+    /// use ringbox::{Host, Source};
+    ///
+    /// let host = Host::new();
+    /// let plugin = host.load("filter", Source::component("plugins/filter.wasm"))?;
+    /// # Ok::<(), ringbox::LoadError>(())
+    /// ```
+    pub fn component(component: impl Into<Component>) -> Self {
+        Self(Kind::Component(component.into()))
+    }
+
     /// A plugin written in Rust, in this very program: for tests, and for what needs no wall.
     ///
     /// `make` is called with the port to answer through, at the load and at each reload.
@@ -50,6 +68,7 @@ impl Source {
     ) -> Result<Box<dyn Resident>, LoadError> {
         match &self.0 {
             Kind::Native(path) => Ok(Box::new(Native::load(path, name, options)?)),
+            Kind::Component(component) => Ok(Box::new(Sandboxed::load(component, name, options)?)),
             Kind::Inline(make) => Ok(Box::new(Inline::load(&**make, name, options)?)),
         }
     }
@@ -59,7 +78,47 @@ impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Native(path) => write!(f, "Source::native({})", path.display()),
+            Kind::Component(Component::Path(path)) => {
+                write!(f, "Source::component({})", path.display())
+            }
+            Kind::Component(Component::Bytes(bytes)) => {
+                write!(f, "Source::component({} bytes)", bytes.len())
+            }
             Kind::Inline(_) => write!(f, "Source::inline(..)"),
         }
     }
+}
+
+/// A component: where it lies, or its own bytes.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Component {
+    /// The path of its file. Reloading reads the file anew.
+    Path(PathBuf),
+    /// Its bytes.
+    Bytes(Arc<[u8]>),
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+        }
+    }
+}
+
+macro_rules! component_from {
+    ($($variant:ident: $($type:ty),*;)*) => {
+        $($(impl From<$type> for Component {
+            fn from(source: $type) -> Self {
+                Self::$variant(source.into())
+            }
+        })*)*
+    };
+}
+
+component_from! {
+    Path: &Path, PathBuf, &PathBuf, &str, String;
+    Bytes: &[u8], Vec<u8>, Arc<[u8]>;
 }

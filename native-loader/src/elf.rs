@@ -3,6 +3,7 @@
 use crate::error::LoadError;
 use crate::identity::Generation;
 use crate::kind::{ELF, FileKind};
+use crate::warning::Warning;
 use elf::ElfBytes;
 use elf::abi;
 use elf::endian::AnyEndian;
@@ -84,6 +85,14 @@ pub(crate) struct Inspection {
     pub(crate) static_tls: bool,
     /// Where its objects are, and how large: from the full symbol table if it was left in.
     objects: Vec<(u64, u64)>,
+}
+
+impl Inspection {
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = Warning> {
+        let unique = self.unique.clone();
+        let unique = unique.map(|(count, example)| Warning::UniqueSymbols { count, example });
+        unique.into_iter().chain(self.static_tls.then_some(Warning::StaticTls))
+    }
 }
 
 /// Which getters a library exports, with their addresses in the file's own terms.

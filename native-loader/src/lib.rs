@@ -72,7 +72,7 @@ pub use elf::Machine;
 pub use error::{LoadError, UnmapError};
 pub use identity::{Generation, Identity, Sha256};
 pub use kind::FileKind;
-pub use load::load;
+pub use load::{Inspected, inspect, load};
 pub use loaded::{Loaded, Unmapped, Usage};
 pub use options::{NativeAbi, Options, SignalPolicy};
 pub use signals::Signal;

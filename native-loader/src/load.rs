@@ -100,12 +100,50 @@ pub unsafe fn load(path: &Path, name: &str, options: &Options) -> Result<Loaded,
         Generation::NylonRing01 => unsafe { opened.start_01() },
     };
     let mut parts = started?;
-    parts.warnings.extend(
-        inspection.unique.map(|(count, example)| Warning::UniqueSymbols { count, example }),
-    );
-    parts.warnings.extend(inspection.static_tls.then_some(Warning::StaticTls));
+    parts.warnings.extend(inspection.warnings());
     parts.warnings.extend(in_place.is_some().then_some(Warning::InPlace));
     Ok(Loaded::new(parts, library, generation, sha256, in_place))
+}
+
+/// Looks at a shared library without running any of it: what [`load`] sees before it maps it.
+///
+/// # Errors
+/// [`LoadError`], for all that can be wrong with a library that is not loaded yet.
+///
+/// ```no_run
+/// let library = ringbox_native::inspect("plugins/libecho.so".as_ref(), &Default::default())?;
+/// println!("{:?}, SHA-256 {}", library.generation, library.sha256);
+/// # Ok::<(), ringbox_native::LoadError>(())
+/// ```
+pub fn inspect(path: &Path, options: &Options) -> Result<Inspected, LoadError> {
+    let source = source::read(path, options.file_bytes)?;
+    let inspection = elf::inspect(&source.bytes, path)?;
+    let generation = inspection.exports.map(|exports| choose(options.abi, exports)).transpose()?;
+    if let Some(library) = inspection.beside.clone().filter(|_| !options.in_place) {
+        return Err(LoadError::NeedsInPlace { library });
+    }
+    let bytes = source.bytes.len() as u64;
+    Ok(Inspected {
+        bytes,
+        generation,
+        sha256: Sha256::of(&source.bytes),
+        warnings: inspection.warnings().collect(),
+    })
+}
+
+/// What a shared library says about itself.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Inspected {
+    /// Its size.
+    pub bytes: u64,
+    /// The generation of the ABI that its symbols say. None where they cannot be read without
+    /// loading it.
+    pub generation: Option<Generation>,
+    /// The SHA-256 of its bytes.
+    pub sha256: Sha256,
+    /// What is odd about it.
+    pub warnings: Vec<Warning>,
 }
 
 /// The generation that the symbols say, if it may be the one that is asked for.

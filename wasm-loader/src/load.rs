@@ -17,6 +17,7 @@ use crate::runner;
 use crate::stack;
 use crate::wasi::{self, Printed, Wasi};
 use ringbox_ring::Opening;
+use sha2::{Digest as _, Sha256};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,7 +90,8 @@ pub fn load_bytes(bytes: &[u8], name: &str, options: &WasmOptions) -> Result<Loa
     let attached = opening.attach(backend);
     places.iter().for_each(|place| place.open());
     let about = About { policy: options.policy, pooled: chosen.pooled, inline };
-    Ok(Loaded::new(attached, about, plugin, &places))
+    let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Loaded::new(attached, about, plugin, &places, sha256))
 }
 
 /// Starts an instance in each place.

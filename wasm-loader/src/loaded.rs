@@ -16,6 +16,7 @@ pub struct Loaded {
     about: About,
     plugin: Arc<Plugin>,
     places: Box<[Weak<Place>]>,
+    sha256: String,
 }
 
 /// How a plugin is run.
@@ -51,8 +52,16 @@ impl Loaded {
         about: About,
         plugin: Arc<Plugin>,
         places: &[Arc<Place>],
+        sha256: String,
     ) -> Self {
-        Self { attached, about, plugin, places: places.iter().map(Arc::downgrade).collect() }
+        let places = places.iter().map(Arc::downgrade).collect();
+        Self { attached, about, plugin, places, sha256 }
+    }
+
+    /// The SHA-256 of the component's bytes, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
     }
 
     /// The handle to call through.
