@@ -60,6 +60,11 @@ impl Rows {
         self.only.as_deref().is_none_or(|only| name.contains(only))
     }
 
+    /// Whether a row whose name begins like this may be among those that were asked for.
+    pub fn wants_any(&self, start: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only.contains(start) || start.contains(only))
+    }
+
     /// Measures a row. Each side is told how often to do its work, and says how long
     /// that took.
     pub fn row(

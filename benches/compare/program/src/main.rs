@@ -4,6 +4,7 @@
 //! can never unload (ours is not pinned in either), and `ffi`, which is our plugin's functions
 //! called directly with a callback that copies: the floor under any host.
 
+mod sandbox;
 mod sides;
 
 use anyhow::{Result, ensure};
@@ -17,12 +18,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How many frames one stream has.
-const FRAMES: u64 = 60;
+pub(crate) const FRAMES: u64 = 60;
 /// How many calls are in flight where the plugin answers later.
 const IN_FLIGHT: u64 = 32;
 
-const SIZES: [(&str, usize); 4] = [("0B", 0), ("128B", 128), ("1KiB", 1024), ("4KiB", 4096)];
-const HEADERS: [(&str, &str); 4] = [
+pub(crate) const SIZES: [(&str, usize); 4] = [("0B", 0), ("128B", 128), ("1KiB", 1024), ("4KiB", 4096)];
+pub(crate) const HEADERS: [(&str, &str); 4] = [
     ("host", "example.org"),
     ("accept", "application/json"),
     ("user-agent", "ringbox"),
@@ -53,6 +54,10 @@ fn main() -> Result<()> {
     two_threads_against_one(&mut rows, &ours);
     deferred_against_ping_pong(&mut rows, &ours);
     request(&mut rows, &ours, &ffi);
+    match sandbox::guest()? {
+        Some(guest) => sandbox::rows(&mut rows, &guest, &ours, &peer, folder.path())?,
+        None => eprintln!("the sandbox's rows are skipped: its component was not built"),
+    }
     report(&options, rows)
 }
 

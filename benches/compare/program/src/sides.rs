@@ -8,7 +8,7 @@
 use anyhow::{Context as _, Result, ensure};
 use nylon_ring::NrStatus;
 use nylon_ring_host::{NylonRingHost, PluginEntry, PluginHandle};
-use ringbox::{Entry, Host, Plugin, Reply, Request, Source, Status};
+use ringbox::{Entry, Host, LoadOptions, Plugin, Reply, Request, Source, Status};
 use ringbox_abi::raw::{HostVTable, PluginInfo};
 use ringbox_abi::v1::{NrBytes, NrHeader, NrRequest, NrStr};
 use ringbox_abi::{NrPluginExt, RawStatus};
@@ -48,9 +48,14 @@ pub(crate) struct Ours {
 
 impl Ours {
     pub(crate) fn load(path: &Path) -> Result<Self> {
-        let host = Host::new();
         // SAFETY: the library is built from the folder beside this one.
-        let plugin = host.load("ours", unsafe { Source::native(path) })?;
+        Self::from_source(unsafe { Source::native(path) }, LoadOptions::new())
+    }
+
+    /// The same calls to a plugin of any kind.
+    pub(crate) fn from_source(source: Source, options: LoadOptions) -> Result<Self> {
+        let host = Host::new();
+        let plugin = host.load_with("ours", source, options)?;
         let (nothing, echo) = (plugin.entry("nothing")?, plugin.entry("echo")?);
         Ok(Self { _host: host, plugin, nothing, echo })
     }
