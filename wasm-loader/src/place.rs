@@ -261,7 +261,9 @@ impl Place {
     pub(crate) fn open(&self) {
         // SAFETY: `start` gave the turn up for this.
         let held = unsafe { self.turn.take_over() };
-        self.give_to_runner(held);
+        if let Err(held) = held.release() {
+            self.give_to_runner(held);
+        }
     }
 
     fn make(&self, content: &mut Content) -> Result<(), NoStart> {
