@@ -36,6 +36,7 @@ mod log;
 mod meter;
 mod numbers;
 mod options;
+mod per_call;
 mod place;
 mod plugin;
 mod recover;

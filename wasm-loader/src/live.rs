@@ -70,15 +70,17 @@ impl Live {
             timers: Cell::new(0),
             kept: RefCell::default(),
             stderr: RefCell::new(Tail::default()),
+            ending: Cell::new(false),
         };
         let mut store = Store::new(&plugin.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(plugin.limits.host_call_bytes);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
-            let goes_on = store.data().meter.tick();
+            let goes_on = store.data().tick();
             Ok(if goes_on { UpdateDeadline::Continue(1) } else { UpdateDeadline::Interrupt })
         });
+        meter.renew();
         meter.begin(0, plugin.start_budget);
         let started = plugin.pre.instantiate(&mut store).and_then(|instance| {
             let exports = plugin.guest.of(&mut store, &instance);
@@ -108,7 +110,10 @@ impl Live {
         let state = self.store.data();
         let (sid, budget) = match entry {
             Entry::Call(sid, _) => (sid.as_raw(), state.plugin.budget),
-            Entry::Shutdown => (0, state.plugin.start_budget),
+            Entry::Shutdown => {
+                state.ending.set(true);
+                (0, state.plugin.start_budget)
+            }
             _ => (0, state.plugin.budget),
         };
         state.meter.begin(sid, budget);

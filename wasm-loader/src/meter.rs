@@ -29,6 +29,11 @@ const OUT_OF_BUDGET: u8 = 1;
 const CANCELLED: u8 = 2;
 
 impl Meter {
+    /// Another instance begins.
+    pub(crate) fn renew(&self) {
+        self.stopped.store(RUNS, Relaxed);
+    }
+
     /// A call begins.
     #[inline(always)]
     pub(crate) fn begin(&self, sid: u64, budget: u64) {
@@ -38,11 +43,11 @@ impl Meter {
         self.since.store(0, Relaxed);
     }
 
-    /// A tick came while the guest ran. Whether it may go on.
+    /// A tick came while the guest ran. Whether it may go on; `leave` has it stopped in any case.
     #[cold]
-    pub(crate) fn tick(&self) -> bool {
+    pub(crate) fn tick(&self, leave: bool) -> bool {
         let current = self.current.load(Relaxed);
-        if current != 0 && self.stop.load(Relaxed) == current {
+        if leave || (current != 0 && self.stop.load(Relaxed) == current) {
             self.stopped.store(CANCELLED, Relaxed);
             return false;
         }

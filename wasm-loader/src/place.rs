@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | some | no | free or taken | serving |
 //! | none | yes | taken, by a runner or the clock, or on its way there | being replaced |
-//! | none | no | free or taken | empty: not started yet, or closed |
+//! | none | no | free or taken | empty: not started yet, between two calls (`PerCall`), or closed |
 
 #![expect(unsafe_code, reason = "a turn goes from thread to thread")]
 
@@ -12,13 +12,14 @@ use crate::clock;
 use crate::job::{Job, OwnedCall};
 use crate::live::{Entry, Live, NoStart, Said};
 use crate::meter::Meter;
+use crate::per_call::Pen;
 use crate::plugin::Plugin;
 use crate::recover::{Next, REST, Strikes};
 use crate::runner;
 use crate::wire::WireStatus;
 use ringbox_ring::{
     CallError, Delivery, Fault, Holding, Invocation, Port, Quarantine, Refusal, Sid, Standing,
-    Status, Trapped, Turn,
+    Status, TrapCause, Trapped, Turn,
 };
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -41,6 +42,10 @@ pub(crate) struct Place {
     pub(crate) plugin: Arc<Plugin>,
     meter: Arc<Meter>,
     me: Weak<Place>,
+    /// Where the place goes after each call, if each has an instance of its own.
+    pen: Option<Arc<Pen>>,
+    /// The call that such an instance is for.
+    serving: AtomicU64,
     /// Whether `quarantine` says anything, so that it is locked only then.
     resting: AtomicBool,
     quarantine: Mutex<Option<Quarantine>>,
@@ -55,6 +60,11 @@ pub(crate) struct Place {
 pub(crate) struct Content {
     live: Option<Box<Live>>,
     lost: bool,
+    closed: bool,
+    /// Whether the place was taken out of the pen, and is to be given back.
+    out: bool,
+    /// The call that the instance is for, where each has its own.
+    sid: Option<Sid>,
     /// Dropped by whoever replaces it, not on a caller's time.
     dead: Option<Box<Live>>,
     strikes: Strikes,
@@ -71,7 +81,7 @@ struct Stopped {
 }
 
 impl Place {
-    pub(crate) fn new(plugin: &Arc<Plugin>, main: Port) -> Arc<Self> {
+    pub(crate) fn new(plugin: &Arc<Plugin>, main: Port, pen: Option<&Arc<Pen>>) -> Arc<Self> {
         let limits = &plugin.limits;
         Arc::new_cyclic(|me| Self {
             turn: Turn::new(Content::default(), limits.queued_calls, limits.queued_bytes),
@@ -80,6 +90,8 @@ impl Place {
             plugin: plugin.clone(),
             meter: Arc::default(),
             me: me.clone(),
+            pen: pen.cloned(),
+            serving: AtomicU64::new(0),
             resting: AtomicBool::new(false),
             quarantine: Mutex::new(None),
             stalled: AtomicBool::new(false),
@@ -100,11 +112,7 @@ impl Place {
         sid: Sid,
         call: &Invocation<'_>,
     ) -> Result<(), Refusal> {
-        let Some(live) = &mut held.content().live else {
-            self.go_on(held);
-            return Err(CallError::Unloaded.into());
-        };
-        match self.call(live, sid, call) {
+        match self.call(held.content(), sid, call) {
             Ok(result) => {
                 self.leave(held);
                 result
@@ -114,6 +122,16 @@ impl Place {
                 Ok(())
             }
         }
+    }
+
+    /// Whether the place's instance is for this call.
+    pub(crate) fn is_serving(&self, sid: Sid) -> bool {
+        self.serving.load(Relaxed) == sid.as_raw()
+    }
+
+    /// Stops the call, if the guest runs for it, at the next tick.
+    pub(crate) fn stop(&self, sid: Sid) {
+        self.meter.stop(sid);
     }
 
     /// Leaves a call for whoever has the turn.
@@ -235,7 +253,16 @@ impl Place {
     pub(crate) fn resolve(&self, name: &str) -> Option<Option<u32>> {
         let mut held = self.turn.take()?;
         clock::busy();
-        let live = held.content().live.as_mut()?;
+        let content = held.content();
+        content.out = self.pen.is_some();
+        if content.out && self.make(content).is_err() {
+            self.leave(held);
+            return Some(None);
+        }
+        let Some(live) = &mut content.live else {
+            self.leave(held);
+            return Some(None);
+        };
         match live.enter(Entry::Resolve(name)) {
             Ok(said) => {
                 self.leave(held);
@@ -255,6 +282,14 @@ impl Place {
         let started = self.make(held.content());
         held.give_up();
         started
+    }
+
+    /// The instance has shown that it starts, and isn't for any call.
+    pub(crate) fn discard(&self) {
+        // SAFETY: `start` gave the turn up for this.
+        let mut held = unsafe { self.turn.take_over() };
+        held.content().live = None;
+        self.abandon(held);
     }
 
     /// The plugin can be called, and what its start left behind is run.
@@ -280,18 +315,28 @@ impl Place {
     #[inline(always)]
     fn call(
         &self,
-        live: &mut Live,
+        content: &mut Content,
         sid: Sid,
         call: &Invocation<'_>,
     ) -> Result<Result<(), Refusal>, Trapped> {
-        if live.state().keeps_too_many() {
-            let limit = self.plugin.limits.kept_calls;
-            return Ok(Err(CallError::TooManyKept { limit }.into()));
-        }
         let answers = !sid.is_notify();
+        content.out = self.pen.is_some();
         if answers && self.port.adopt(sid) == Delivery::Dropped {
             // Its caller left before the guest has seen it.
             return Ok(Ok(()));
+        }
+        if self.pen.is_some()
+            && let Err(refusal) = self.make_for(content, sid)?
+        {
+            content.sid = None;
+            return Ok(Err(refusal));
+        }
+        let Some(live) = &mut content.live else {
+            return Ok(Err(CallError::Unloaded.into()));
+        };
+        if live.state().keeps_too_many() {
+            let limit = self.plugin.limits.kept_calls;
+            return Ok(Err(CallError::TooManyKept { limit }.into()));
         }
         match live.enter(Entry::Call(sid, call))? {
             Said::Status(WireStatus::Ok) => {
@@ -300,7 +345,24 @@ impl Place {
                 }
                 Ok(Ok(()))
             }
-            said => Ok(Err(Refusal::Status(status(said)))),
+            said => {
+                content.sid = None;
+                Ok(Err(Refusal::Status(status(said))))
+            }
+        }
+    }
+
+    /// Makes the instance that this call alone is for.
+    fn make_for(&self, content: &mut Content, sid: Sid) -> Result<Result<(), Refusal>, Trapped> {
+        if content.closed {
+            return Ok(Err(CallError::Unloaded.into()));
+        }
+        content.sid = Some(sid);
+        self.serving.store(sid.as_raw(), Relaxed);
+        match self.make(content) {
+            Ok(()) => Ok(Ok(())),
+            Err(NoStart::Init(status)) => Ok(Err(Refusal::Status(status.meaning()))),
+            Err(NoStart::Trapped(how)) => Err(how),
         }
     }
 
@@ -310,68 +372,107 @@ impl Place {
         if held.has_more() {
             return self.go_on(held);
         }
-        self.notice_silence(held.content());
+        self.settle(held.content());
+        if self.pen.is_some() {
+            return self.go_on(held);
+        }
         if let Err(held) = held.release() {
             self.go_on(held);
         }
     }
 
     /// Runs what queued, for a while, and lets go.
-    #[cold]
     #[inline(never)]
     fn go_on(&self, mut held: Held<'_>) {
-        let (begin, mut calls) = (Instant::now(), 0);
+        let mut batch = Batch::default();
         loop {
             while let Some(job) = held.pop() {
-                if let Some(live) = &mut held.content().live
-                    && let Err(stopped) = self.work(live, job)
-                {
+                if let Err(stopped) = self.work(held.content(), job) {
                     return self.lose(held, stopped);
                 }
-                calls += 1;
-                if calls >= BATCH_CALLS || begin.elapsed() >= BATCH_TIME {
+                if batch.is_over() {
                     return self.give_to_runner(held);
                 }
             }
-            self.notice_silence(held.content());
+            self.settle(held.content());
+            let Some(pen) = self.pen_if_free(held.content()) else {
+                match held.release() {
+                    Ok(()) => return,
+                    Err(again) => held = again,
+                }
+                continue;
+            };
+            if let Some(job) = pen.next() {
+                if let Err(stopped) = self.work(held.content(), job) {
+                    return self.lose(held, stopped);
+                }
+                if batch.is_over() {
+                    return self.give_to_runner(held);
+                }
+                continue;
+            }
+            held.content().out = false;
             match held.release() {
-                Ok(()) => return,
+                Ok(()) => return pen.give_back(self),
                 Err(again) => held = again,
             }
+            held.content().out = true;
         }
     }
 
-    /// Ends what the guest keeps and nothing will have it answer.
+    /// Where the place belongs, if it was taken out of there for a call that is over.
+    fn pen_if_free(&self, content: &Content) -> Option<&Pen> {
+        self.pen.as_deref().filter(|_| content.out && content.sid.is_none())
+    }
+
+    /// Nothing is in the queue: ends what the guest keeps and nothing will have it answer, and drops
+    /// an instance whose call is over.
     #[inline(always)]
-    fn notice_silence(&self, content: &mut Content) {
+    fn settle(&self, content: &mut Content) {
         if let Some(live) = &mut content.live {
             for sid in live.state().silent() {
                 let _ = self.port.fault(sid, Fault::Unanswered);
             }
         }
+        if self.pen.is_some() {
+            self.drop_if_over(content);
+        }
+    }
+
+    fn drop_if_over(&self, content: &mut Content) {
+        let wakes = content.live.as_ref().map_or(0, |live| live.state().timers.get());
+        let over = content.sid.is_none_or(|sid| {
+            if sid.is_notify() { wakes == 0 } else { self.port.standing(sid) == Standing::Over }
+        });
+        if over {
+            content.sid = None;
+            content.live = None;
+            self.serving.store(0, Relaxed);
+        }
     }
 
     /// Does one job.
-    fn work(&self, live: &mut Live, job: Job) -> Result<(), Stopped> {
+    fn work(&self, content: &mut Content, job: Job) -> Result<(), Stopped> {
         let of = |sid| move |how| Stopped { sid, how };
-        match job {
-            Job::Call { sid, call } => {
-                let result = call.with(|call| self.call(live, sid, call)).map_err(of(Some(sid)))?;
-                if let Err(refusal) = result
-                    && !sid.is_notify()
-                {
-                    let _ = self.port.fault(sid, Fault::Refused { status: refused(&refusal) });
-                }
-                Ok(())
+        if let Job::Call { sid, call } = job {
+            let result = call.with(|call| self.call(content, sid, call)).map_err(of(Some(sid)))?;
+            if let Err(refusal) = result
+                && !sid.is_notify()
+            {
+                let _ = self.port.fault(sid, Fault::Refused { status: refused(&refusal) });
             }
-            Job::Data { sid, data } => self.offer(live, sid, Some(data)).map_err(of(Some(sid))),
-            Job::Close { sid } => self.offer(live, sid, None).map_err(of(Some(sid))),
-            Job::Cancel { sid, surely } => cancel(live, sid, surely).map_err(of(None)),
+            return Ok(());
+        }
+        let Some(live) = &mut content.live else { return Ok(()) };
+        match job {
+            Job::Call { .. } => {}
+            Job::Data { sid, data } => self.offer(live, sid, Some(data)).map_err(of(Some(sid)))?,
+            Job::Close { sid } => self.offer(live, sid, None).map_err(of(Some(sid)))?,
+            Job::Cancel { sid, surely } => cancel(live, sid, surely).map_err(of(None))?,
             Job::Retry => {
                 for (sid, data) in std::mem::take(&mut live.stalled) {
                     self.offer(live, sid, data).map_err(of(Some(sid)))?;
                 }
-                Ok(())
             }
             Job::Wake { instance, token } => {
                 let state = live.state();
@@ -379,14 +480,13 @@ impl Place {
                     state.timers.set(state.timers.get() - 1);
                     live.enter(Entry::Wake(token)).map_err(of(None))?;
                 }
-                Ok(())
             }
             Job::Resolve { name, answer } => {
                 let said = live.enter(Entry::Resolve(&name)).map_err(of(None))?;
                 let _ = answer.try_send(number(said));
-                Ok(())
             }
         }
+        Ok(())
     }
 
     /// Offers data that its caller was told is taken. What the guest has no room for is kept, and
@@ -420,17 +520,30 @@ impl Place {
         let Stopped { sid, how } = stopped;
         let content = held.content();
         content.dead = content.live.take();
-        content.lost = true;
         self.lost.fetch_add(1, Relaxed);
         self.stalled.store(false, Relaxed);
-        let plugin = self.port.plugin_name();
-        tracing::warn!(target: "ringbox::sandbox", plugin, "an instance is lost: {how}");
+        if how.cause != TrapCause::Cancelled {
+            let plugin = self.port.plugin_name();
+            tracing::warn!(target: "ringbox::sandbox", plugin, "an instance is lost: {how}");
+        }
         let fault = Fault::Trapped(Box::new(how));
         if let Some(sid) = sid
             && self.port.standing(sid) != Standing::Over
         {
             let _ = self.port.fault(sid, fault.clone());
         }
+        if self.pen.is_some() {
+            // Its call was its own, and the next one gets another instance anyway.
+            let content = held.content();
+            if let Some(sid) = content.sid.filter(|sid| self.port.standing(*sid) != Standing::Over)
+            {
+                let _ = self.port.fault(sid, fault);
+            }
+            (content.dead, content.sid) = (None, None);
+            self.serving.store(0, Relaxed);
+            return self.go_on(held);
+        }
+        held.content().lost = true;
         self.port.end_all(&Fault::InstanceLost);
         self.try_again(held, fault);
     }
@@ -522,8 +635,10 @@ impl Place {
             clock::remove(self);
             return;
         };
-        let content = std::mem::take(held.content());
-        if let Some(mut live) = content.live {
+        let empty = Content { closed: true, ..Content::default() };
+        let content = std::mem::replace(held.content(), empty);
+        // An instance of one call is told nothing when that is over.
+        if let Some(mut live) = content.live.filter(|_| self.pen.is_none()) {
             clock::busy();
             if let Err(how) = live.enter(Entry::Shutdown) {
                 let plugin = self.port.plugin_name();
@@ -554,6 +669,22 @@ impl Place {
 
     pub(crate) fn arc(&self) -> Arc<Self> {
         self.me.upgrade().expect("a place that is reached is alive")
+    }
+}
+
+/// What whoever has the turn runs of what others left, before a runner does.
+#[derive(Default)]
+struct Batch {
+    begin: Option<Instant>,
+    calls: u32,
+}
+
+impl Batch {
+    /// One more was run.
+    fn is_over(&mut self) -> bool {
+        self.calls += 1;
+        let begin = *self.begin.get_or_insert_with(Instant::now);
+        self.calls >= BATCH_CALLS || begin.elapsed() >= BATCH_TIME
     }
 }
 

@@ -4,6 +4,7 @@ use crate::guest::Guest;
 use crate::limits::WasmLimits;
 use crate::log::LogRate;
 use crate::state::State;
+use std::sync::atomic::AtomicBool;
 use wasmtime::Engine;
 use wasmtime::component::InstancePre;
 
@@ -18,6 +19,8 @@ pub(crate) struct Plugin {
     /// The same for `init` and `shutdown`.
     pub(crate) start_budget: u64,
     pub(crate) log: LogRate,
+    /// Whether the plugin was attached: once it is shut after that, it is unloaded.
+    pub(crate) attached: AtomicBool,
     /// Whether calls may run on their caller's thread.
     pub(crate) inline: bool,
 }

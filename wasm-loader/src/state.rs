@@ -7,6 +7,7 @@ use crate::plugin::Plugin;
 use crate::stderr::Tail;
 use ringbox_ring::{Port, Sid, Standing};
 use std::cell::{Cell, RefCell};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
 /// A store's data.
@@ -23,9 +24,18 @@ pub(crate) struct State {
     /// Calls that the guest keeps.
     pub(crate) kept: RefCell<Vec<Sid>>,
     pub(crate) stderr: RefCell<Tail>,
+    /// Whether the guest is being shut down.
+    pub(crate) ending: Cell<bool>,
 }
 
 impl State {
+    /// A tick came while the guest ran. Whether it may go on.
+    pub(crate) fn tick(&self) -> bool {
+        // Whoever unloads the plugin waits until nobody is inside.
+        let unloaded = self.port.is_shut() && self.plugin.attached.load(Relaxed);
+        self.meter.tick(unloaded && !self.ending.get())
+    }
+
     /// The guest keeps a call: `handle` returned, and it is still open.
     pub(crate) fn keep(&self, sid: Sid) {
         self.kept.borrow_mut().push(sid);

@@ -4,8 +4,8 @@ mod small;
 
 use ringbox_ring::{CallError, Fault, Header, Invocation, Request, Status};
 use ringbox_wasm::{LoadError, WasmOptions, load_bytes};
-use std::time::Duration;
 use small::{Guest, ask, echoes, guest, load, with_number};
+use std::time::Duration;
 
 #[test]
 fn a_call_is_answered() {

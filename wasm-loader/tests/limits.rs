@@ -116,8 +116,9 @@ fn deep_recursion_is_stopped_on_any_thread() {
 fn a_large_answer_is_its_own_fault() {
     let guest = Guest { pages: 1600, ..Guest::default() };
     let limits = Limits::default().answer_bytes(1 << 20);
-    let options =
-        WasmOptions::new().limits(limits).wasm_limits(WasmLimits::default().memory_bytes(200 << 20));
+    let options = WasmOptions::new()
+        .limits(limits)
+        .wasm_limits(WasmLimits::default().memory_bytes(200 << 20));
     let plugin = load_bytes(&guest.bytes(), "guest", &options).unwrap();
     let (len, limit) = (100 << 20, 1 << 20);
     let error = ask(plugin.link(), &with_number(b'b', len)).unwrap_err();
@@ -176,8 +177,7 @@ fn busy(link: ringbox_ring::Link, limit: Duration) -> thread::JoinHandle<()> {
 #[test]
 fn so_many_calls_and_bytes_wait() {
     let budget = Duration::from_millis(300);
-    let plugin =
-        load(&with(|limits| limits.budget(budget).queued_calls(3).queued_bytes(1000)));
+    let plugin = load(&with(|limits| limits.budget(budget).queued_calls(3).queued_bytes(1000)));
     let link = plugin.link();
     let spinning = busy(link, budget);
     eventually("the guest spins", || plugin.usage().busy == 1);
