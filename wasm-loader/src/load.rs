@@ -68,6 +68,7 @@ pub fn load_bytes(bytes: &[u8], name: &str, options: &WasmOptions) -> Result<Loa
         log: LogRate::new(limits.log_bytes),
         attached: AtomicBool::new(false),
         inline,
+        tokio: false,
     });
     let opening = Opening::new(name, options.limits)?;
     let pen = matches!(options.policy, Policy::PerCall(_)).then(|| Arc::new(Pen::new(&limits)));

@@ -46,8 +46,7 @@ impl Meter {
     /// A tick came while the guest ran. Whether it may go on; `leave` has it stopped in any case.
     #[cold]
     pub(crate) fn tick(&self, leave: bool) -> bool {
-        let current = self.current.load(Relaxed);
-        if leave || (current != 0 && self.stop.load(Relaxed) == current) {
+        if leave || self.is_stopped() {
             self.stopped.store(CANCELLED, Relaxed);
             return false;
         }
@@ -95,6 +94,12 @@ impl Meter {
     /// Stops a call, if it is the one that the guest has, at the next tick.
     pub(crate) fn stop(&self, sid: Sid) {
         self.stop.store(sid.as_raw(), Relaxed);
+    }
+
+    /// Whether the call that the guest has is to be stopped.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let current = self.current.load(Relaxed);
+        current != 0 && self.stop.load(Relaxed) == current
     }
 
     /// Why the guest was stopped, if it was.

@@ -12,7 +12,7 @@ use crate::plugin::Plugin;
 use crate::stack;
 use ringbox_ring::{CallError, EntryId, Invocation, PluginBackend, Refusal, Sid, Status, Target};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// How long somebody who wants an entry's number waits for a free place.
@@ -144,6 +144,11 @@ impl PerCall {
     }
 
     fn ask(&self, name: &str) -> Option<u32> {
+        if !self.plugin.inline {
+            let (answer, answered) = mpsc::sync_channel(1);
+            self.pen.take()?.push(Job::Resolve { name: name.into(), answer });
+            return answered.recv_timeout(PATIENCE).ok().flatten();
+        }
         let begin = Instant::now();
         loop {
             if let Some(place) = self.pen.take() {

@@ -21,6 +21,8 @@ pub(crate) struct Plugin {
     pub(crate) log: LogRate,
     /// Whether the plugin was attached: once it is shut after that, it is unloaded.
     pub(crate) attached: AtomicBool,
-    /// Whether calls may run on their caller's thread.
+    /// Whether calls may run on their caller's thread. Else they are fibers, on runners.
     pub(crate) inline: bool,
+    /// Whether host functions need tokio: those of a real WASI grant do.
+    pub(crate) tokio: bool,
 }

@@ -29,6 +29,22 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// For the place's next instance.
+    pub(crate) fn new(place: &Place, number: u64) -> Self {
+        Self {
+            port: place.port,
+            plugin: place.plugin.clone(),
+            place: place.weak(),
+            number,
+            meter: place.meter.clone(),
+            limiter: Limiter::new(place.plugin.limits),
+            timers: Cell::new(0),
+            kept: RefCell::default(),
+            stderr: RefCell::default(),
+            ending: Cell::new(false),
+        }
+    }
+
     /// A tick came while the guest ran. Whether it may go on.
     pub(crate) fn tick(&self) -> bool {
         // Whoever unloads the plugin waits until nobody is inside.
