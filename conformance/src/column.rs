@@ -91,6 +91,9 @@ abilities! {
     Inside = "inside",
     /// The plugin can go on after its dispatch returned, without being called.
     Later = "later",
+    /// A call that dispatch did not answer can stay open, for the plugin to answer from elsewhere.
+    /// (Else nothing could ever wake the plugin, and the call ends at once.)
+    Keeps = "keeps",
     /// The plugin's dispatch can run host code that the harness hands it.
     Hook = "hook",
     /// Entries have numbers.

@@ -43,10 +43,10 @@ macro_rules! __cases {
             calls {
                 an_answer_inside_dispatch_is_there_at_once [Inside];
                 an_answer_may_come_later [Later];
-                an_answer_may_come_from_another_call [];
-                an_answer_may_come_while_another_thread_waits [];
-                a_blocked_thread_gets_its_answer [Later];
-                now_does_not_wait [];
+                an_answer_may_come_from_another_call [Keeps];
+                an_answer_may_come_while_another_thread_waits [Keeps];
+                a_blocked_thread_gets_its_answer [Later Keeps];
+                now_does_not_wait [Keeps];
                 a_notified_plugin_sees_the_call [];
                 an_answer_to_a_notification_is_nobodys [];
                 entries_are_called_by_number [Numbers];
@@ -56,7 +56,7 @@ macro_rules! __cases {
                 an_answer_before_a_refusal_is_dropped [];
                 every_status_reaches_the_caller [];
                 an_unknown_status_keeps_its_number [UnknownStatus];
-                a_stream_end_on_a_call_is_a_fault [];
+                a_stream_end_on_a_call_is_a_fault [Keeps];
                 an_unreadable_script_is_refused [];
             }
             payloads {
@@ -78,13 +78,13 @@ macro_rules! __cases {
                 a_request_may_be_a_stream_or_a_notification [];
             }
             sids {
-                second_answer_is_dropped [];
-                an_answer_after_the_caller_left_is_dropped [];
-                an_answer_to_an_unknown_sid_is_dropped [];
-                an_answer_to_another_plugins_call_is_dropped [];
-                a_late_answer_never_reaches_the_next_call [];
+                second_answer_is_dropped [Keeps];
+                an_answer_after_the_caller_left_is_dropped [Keeps];
+                an_answer_to_an_unknown_sid_is_dropped [Keeps];
+                an_answer_to_another_plugins_call_is_dropped [Keeps];
+                a_late_answer_never_reaches_the_next_call [Keeps];
                 no_sid_comes_twice [];
-                thousands_of_calls_are_open_at_once [];
+                thousands_of_calls_are_open_at_once [Keeps];
                 of_racing_answers_one_is_taken [Threads];
                 of_racing_answers_and_cancels_nothing_is_left [Later];
                 many_callers_each_get_their_own_answer [Later];
@@ -104,78 +104,78 @@ macro_rules! __cases {
                 a_status_that_is_no_frame_ends_the_stream [];
                 an_unknown_status_ends_the_stream [UnknownStatus];
                 a_frame_over_the_limit_ends_the_stream [];
-                a_dropped_reader_is_told_to_the_plugin [CancelNotice];
+                a_dropped_reader_is_told_to_the_plugin [CancelNotice Keeps];
                 a_dropped_reader_stops_a_sender_that_asks [Later Backpressure];
-                frames_for_a_dropped_reader_are_dropped [];
+                frames_for_a_dropped_reader_are_dropped [Keeps];
                 a_reader_may_leave_with_frames_unread [];
-                a_dropped_wait_for_a_frame_loses_nothing [];
-                a_stream_is_a_futures_stream [];
-                data_comes_back_and_closing_ends [Data Backpressure];
-                data_meets_a_full_queue [Data Backpressure];
-                data_for_a_plugin_that_takes_none_is_refused [Data];
+                a_dropped_wait_for_a_frame_loses_nothing [Keeps];
+                a_stream_is_a_futures_stream [Keeps];
+                data_comes_back_and_closing_ends [Data Backpressure Keeps];
+                data_meets_a_full_queue [Data Backpressure Keeps];
+                data_for_a_plugin_that_takes_none_is_refused [Data Keeps];
                 data_after_the_end_is_refused [Data];
-                many_streams_at_once_keep_apart [];
+                many_streams_at_once_keep_apart [Keeps];
                 many_readers_each_get_their_own_frames [Later Backpressure];
             }
             endings {
-                a_deadline_ends_a_call [];
-                a_deadline_of_zero_is_for_waiting_only [];
-                a_deadline_is_told_to_the_plugin [CancelNotice];
-                the_plugins_deadline_is_the_default [];
-                a_deadline_ends_a_stream_that_nothing_comes_on [];
+                a_deadline_ends_a_call [Keeps];
+                a_deadline_of_zero_is_for_waiting_only [Keeps];
+                a_deadline_is_told_to_the_plugin [CancelNotice Keeps];
+                the_plugins_deadline_is_the_default [Keeps];
+                a_deadline_ends_a_stream_that_nothing_comes_on [Keeps];
                 a_stream_within_its_deadline_goes_on [Later Backpressure];
-                frames_before_a_deadline_are_read [];
-                deadlines_end_calls_in_their_order [];
+                frames_before_a_deadline_are_read [Keeps];
+                deadlines_end_calls_in_their_order [Keeps];
                 a_call_without_a_deadline_waits [Later];
                 an_abandoned_call_ends [];
-                a_dropped_call_is_told_to_the_plugin [CancelNotice];
-                a_dropped_answered_call_is_not_told [CancelNotice];
-                a_call_may_be_dropped_at_every_await [];
-                a_stream_may_be_dropped_at_every_await [];
+                a_dropped_call_is_told_to_the_plugin [CancelNotice Keeps];
+                a_dropped_answered_call_is_not_told [CancelNotice Keeps];
+                a_call_may_be_dropped_at_every_await [Keeps];
+                a_stream_may_be_dropped_at_every_await [Keeps];
             }
             wakers {
-                the_last_waker_is_woken_once [];
-                a_call_may_move_between_threads [];
-                a_waker_may_call_the_plugin [];
-                a_waker_that_panics_harms_nobody [];
-                a_waker_runs_outside_the_plugin [Hook];
+                the_last_waker_is_woken_once [Keeps];
+                a_call_may_move_between_threads [Keeps];
+                a_waker_may_call_the_plugin [Keeps];
+                a_waker_that_panics_harms_nobody [Keeps];
+                a_waker_runs_outside_the_plugin [Hook Keeps];
             }
             lifecycle {
-                unloading_ends_open_calls [];
-                unloading_keeps_what_was_queued [];
+                unloading_ends_open_calls [Keeps];
+                unloading_keeps_what_was_queued [Keeps];
                 grace_lets_calls_end [Later Backpressure];
                 grace_ends_when_nothing_is_open [];
-                grace_that_runs_out_ends_the_rest [];
+                grace_that_runs_out_ends_the_rest [Keeps];
                 an_unloaded_plugin_takes_nothing [];
                 unloading_twice_is_an_error [];
-                dropping_the_owner_unloads [];
-                dropping_the_owner_ends_a_stream_that_is_read [];
+                dropping_the_owner_unloads [Keeps];
+                dropping_the_owner_ends_a_stream_that_is_read [Keeps];
                 a_detached_plugin_stays [];
                 shutdown_runs_once_at_the_end [Hook];
                 two_loads_are_two_plugins [];
-                a_reload_leaves_the_new_one_alone [];
+                a_reload_leaves_the_new_one_alone [Keeps];
                 callers_are_switched_over_without_a_gap [];
-                an_old_load_cannot_answer_for_the_new_one [];
+                an_old_load_cannot_answer_for_the_new_one [Keeps];
                 callers_race_an_unload_and_none_hangs [];
-                unloading_from_inside_is_refused [Hook];
+                unloading_from_inside_is_refused [Hook Keeps];
                 a_thread_that_stays_inside_is_waited_for [Hook];
-                an_answer_after_the_unload_is_dropped [Hook Threads];
+                an_answer_after_the_unload_is_dropped [Hook Threads Keeps];
             }
             reentry {
                 a_plugin_is_called_from_inside_itself [Hook Reentry];
                 calls_nest [Hook Reentry];
-                waiting_inside_is_refused [Hook];
-                a_call_made_inside_is_awaited_outside [Hook];
-                an_inner_call_may_answer_an_open_one [Hook];
+                waiting_inside_is_refused [Hook Keeps];
+                a_call_made_inside_is_awaited_outside [Hook Keeps];
+                an_inner_call_may_answer_an_open_one [Hook Keeps];
                 an_inner_call_may_answer_the_outer [Hook Reentry];
                 another_plugin_is_called_from_inside [Hook Inside];
             }
             state {
                 state_lives_as_long_as_its_call [State];
-                state_is_seen_between_calls_by_sid [State];
+                state_is_seen_between_calls_by_sid [State Keeps];
                 state_is_bounded [State];
-                state_of_another_plugin_is_out_of_reach [State];
-                a_streams_state_ends_with_it [State];
+                state_of_another_plugin_is_out_of_reach [State Keeps];
+                a_streams_state_ends_with_it [State Keeps];
             }
             panics {
                 a_panic_is_answered_with_its_message [];
@@ -185,11 +185,11 @@ macro_rules! __cases {
                 a_panic_in_a_notification_harms_nobody [];
                 after_a_panic_the_plugin_serves [];
                 a_panic_keeps_the_plugins_memory [KeepsStateInPanic];
-                a_panic_leaves_other_calls_open [KeepsStateInPanic];
-                a_panic_never_leaves_another_call_hanging [];
+                a_panic_leaves_other_calls_open [KeepsStateInPanic Keeps];
+                a_panic_never_leaves_another_call_hanging [Keeps];
             }
             counters {
-                counters_add_up_over_a_mixed_run [];
+                counters_add_up_over_a_mixed_run [Keeps];
                 bytes_and_frames_are_counted [];
                 each_plugin_counts_its_own [];
                 counts_add_up_over_threads [];
@@ -205,23 +205,42 @@ macro_rules! __names {
     (() $($module:ident { $($case:ident $needs:tt;)* })*) => {
         [$((
             include_str!(concat!("cases/", stringify!($module), ".rs")),
-            vec![$(stringify!($case)),*],
+            vec![$((stringify!($case), stringify!($needs))),*],
         )),*]
     };
 }
 
 #[cfg(test)]
 mod tests {
+    /// The cases that are written in a file, each with its text.
+    fn written(source: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+        source
+            .split("\npub fn ")
+            .filter_map(|text| Some((text.split_once("(ground: &Ground)")?.0, text)))
+    }
+
     /// A case that is written and not listed would never be asked.
     #[test]
     fn every_case_that_is_written_is_listed() {
         for (source, listed) in crate::__cases!(__names()) {
-            let written: Vec<_> = source
-                .lines()
-                .filter_map(|line| line.strip_prefix("pub fn ")?.split_once("(ground: &Ground)"))
-                .map(|(name, _)| name)
-                .collect();
+            let written: Vec<_> = written(source).map(|(name, _)| name).collect();
+            let listed: Vec<_> = listed.into_iter().map(|(name, _)| name).collect();
             assert_eq!(written, listed);
+        }
+    }
+
+    /// Where nothing can keep a call open, such a case has nothing to ask.
+    #[test]
+    fn every_case_that_keeps_calls_open_says_so() {
+        for (source, listed) in crate::__cases!(__names()) {
+            for ((name, text), (_, needs)) in written(source).zip(listed) {
+                let keeps = text.contains(".keep()");
+                assert_eq!(
+                    keeps,
+                    needs.split(['[', ' ', ']']).any(|need| need == "Keeps"),
+                    "{name} needs {needs}"
+                );
+            }
         }
     }
 }

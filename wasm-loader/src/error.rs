@@ -1,5 +1,8 @@
 //! What can go wrong while a component is loaded, and what to do about it.
 
+use crate::cache::CompileError;
+use crate::inspect::InspectError;
+use crate::wasi;
 use ringbox_ring::{LinkError, Status, Trapped};
 use std::error::Error as StdError;
 use std::io;
@@ -9,9 +12,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// The file cannot be read.
-    #[error("the file cannot be read: {0}")]
-    Open(#[source] io::Error),
+    /// The file cannot be read, or is no plugin: seen before any of it is compiled.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
     /// A limit was set to what cannot be held.
     #[error("the limit {name} cannot be {value}: it goes from {least} to {most}")]
     BadLimit {
@@ -33,9 +36,15 @@ pub enum LoadError {
     /// A ring's limit cannot be held, or there are too many plugins.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The file is no component, or one that cannot be compiled.
-    #[error("the component cannot be compiled ({0}): build it anew")]
-    Compile(#[source] Box<dyn StdError + Send + Sync>),
+    /// The component cannot be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// The component's WASI cannot be linked.
+    #[error(transparent)]
+    Wasi(#[from] wasi::LinkError),
+    /// What was granted isn't there.
+    #[error(transparent)]
+    Grant(#[from] wasi::GrantError),
     /// The component imports what it isn't given.
     #[error("the component cannot be linked: {0}")]
     Imports(#[source] Box<dyn StdError + Send + Sync>),

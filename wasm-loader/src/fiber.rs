@@ -185,11 +185,7 @@ impl Place {
         }
         let mut batch = Batch::default();
         loop {
-            let next = held.pop().or_else(|| {
-                self.settle(held.content());
-                self.pen_if_free(held.content())?.next()
-            });
-            let Some(job) = next else {
+            let Some(job) = self.next(held) else {
                 let content = held.content();
                 let free = self.pen_if_free(content).is_some();
                 content.out &= !free;

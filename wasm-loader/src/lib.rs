@@ -20,13 +20,17 @@
 compile_error!("ringbox-wasm reads a thread's clock and stack as Unix has them");
 
 mod backend;
+pub mod cache;
 mod clock;
 mod cpu;
 mod engine;
 mod error;
 mod fiber;
+mod functions;
+mod grants;
 mod guest;
 mod host;
+pub mod inspect;
 mod job;
 mod life;
 mod limiter;
@@ -46,12 +50,19 @@ mod recover;
 mod runner;
 mod stack;
 mod state;
-mod stderr;
+mod sys;
 mod trap;
+pub mod wasi;
 mod wire;
 mod work;
 
+pub use cache::Cache;
 pub use error::LoadError;
+pub use grants::{
+    Access, Ask, Clocks, Effective, Grants, Randomness, Refused, Resolver, Rule, RuleError,
+    SystemResolver,
+};
+pub use inspect::{ComponentLimits, InspectError, Inspection, inspect};
 pub use limits::WasmLimits;
 pub use load::{load, load_bytes};
 pub use loaded::{About, Loaded, Usage};

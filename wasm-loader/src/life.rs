@@ -5,7 +5,7 @@
 use crate::clock;
 use crate::fiber;
 use crate::live::{Entry, Live, NoStart};
-use crate::place::{Content, Held, Place};
+use crate::place::{Held, Place};
 use crate::runner;
 use std::time::{Duration, Instant};
 
@@ -99,8 +99,7 @@ impl Place {
             clock::remove(self);
             return;
         };
-        let empty = Content { closed: true, ..Content::default() };
-        let content = std::mem::replace(held.content(), empty);
+        let content = std::mem::take(held.content());
         // An instance of one call is told nothing when that is over.
         if let Some(live) = content.live.filter(|_| self.pen.is_none()) {
             self.shut_down(live);

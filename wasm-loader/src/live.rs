@@ -7,7 +7,7 @@ use crate::plugin::Plugin;
 use crate::state::State;
 use crate::trap;
 use crate::wire::{WireHeaders, WireStatus};
-use ringbox_ring::{Invocation, Sid, Status, Target, Trapped};
+use ringbox_ring::{Invocation, Sid, Status, Target, TrapCause, Trapped};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -124,7 +124,7 @@ macro_rules! enter {
 impl Live {
     /// Makes an instance and starts it, here and now.
     pub(crate) fn start(place: &Place, number: u64) -> Result<Box<Self>, NoStart> {
-        let mut store = Self::store(place, number);
+        let mut store = Self::store(place, number)?;
         let made = place.plugin.pre.instantiate(&mut store);
         let mut live = Self::made(store, made, &place.plugin)?;
         live.enter(Entry::Init).map_err(NoStart::Trapped).and_then(started)?;
@@ -133,7 +133,7 @@ impl Live {
 
     /// The same as a fiber.
     pub(crate) async fn start_fiber(place: &Place, number: u64) -> Result<Box<Self>, NoStart> {
-        let mut store = Self::store(place, number);
+        let mut store = Self::store(place, number)?;
         let made = {
             let making = pin!(place.plugin.pre.instantiate_async(&mut store));
             guarded(making, &place.meter).await
@@ -151,11 +151,16 @@ impl Live {
     }
 
     /// A store for one instance, with the limits on it.
-    fn store(place: &Place, number: u64) -> Store<State> {
+    fn store(place: &Place, number: u64) -> Result<Store<State>, NoStart> {
         let plugin = &place.plugin;
-        let mut store = Store::new(&plugin.engine, State::new(place, number));
+        let state = State::new(place, number).map_err(|error| {
+            let cause = TrapCause::Other(error.to_string().into());
+            NoStart::Trapped(Trapped::new(cause, Box::default()))
+        })?;
+        let mut store = Store::new(&plugin.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(plugin.limits.host_call_bytes);
+        store.set_max_component_handles(plugin.limits.handles);
         store.set_epoch_deadline(1);
         if plugin.inline {
             store.epoch_deadline_callback(|store| {
@@ -169,8 +174,8 @@ impl Live {
             });
         }
         place.meter.renew();
-        place.meter.begin(0, plugin.start_budget);
-        store
+        place.meter.begin(0, plugin.start_budget, 0);
+        Ok(store)
     }
 
     fn made(
@@ -212,16 +217,17 @@ impl Live {
     #[inline(always)]
     fn begin(&self, entry: Entry<'_>) {
         let state = self.state();
-        let (sid, budget) = match entry {
-            Entry::Call(sid, _) => (sid.as_raw(), state.plugin.budget),
-            Entry::Init => (0, state.plugin.start_budget),
+        let (sid, budget, bytes) = match entry {
+            Entry::Call(sid, call) => (sid.as_raw(), state.plugin.budget, call.payload.len()),
+            Entry::Data(_, data) => (0, state.plugin.budget, data.len()),
+            Entry::Init => (0, state.plugin.start_budget, 0),
             Entry::Shutdown => {
                 state.ending.set(true);
-                (0, state.plugin.start_budget)
+                (0, state.plugin.start_budget, 0)
             }
-            _ => (0, state.plugin.budget),
+            _ => (0, state.plugin.budget, 0),
         };
-        state.meter.begin(sid, budget);
+        state.meter.begin(sid, budget, bytes);
     }
 
     /// Enters the guest, here and now.

@@ -6,6 +6,7 @@ use crate::engine;
 use crate::error::LoadError;
 use crate::guest::Guest;
 use crate::host;
+use crate::inspect::{self, inspect};
 use crate::live::NoStart;
 use crate::loaded::{About, Loaded};
 use crate::log::LogRate;
@@ -15,12 +16,13 @@ use crate::place::Place;
 use crate::plugin::Plugin;
 use crate::runner;
 use crate::stack;
+use crate::wasi::{self, Printed, Wasi};
 use ringbox_ring::Opening;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Linker;
 
 /// Loads a plugin from a component's file, and links it under `name`.
 ///
@@ -31,7 +33,7 @@ use wasmtime::component::{Component, Linker};
 /// Any thread may load at any time. It blocks while the component is compiled and the plugin
 /// starts.
 pub fn load(path: &Path, name: &str, options: &WasmOptions) -> Result<Loaded, LoadError> {
-    let bytes = std::fs::read(path).map_err(LoadError::Open)?;
+    let bytes = inspect::read(path, &options.component)?;
     load_bytes(&bytes, name, options)
 }
 
@@ -46,17 +48,29 @@ pub fn load_bytes(bytes: &[u8], name: &str, options: &WasmOptions) -> Result<Loa
         Policy::Single => (1, None),
         Policy::Pool(count) | Policy::PerCall(count) => (count.max(1), Some(count.max(1))),
     };
+    let inspection = inspect(bytes, &options.component)?;
+    inspection.check_with(|import| options.functions.iter().any(|one| one.is_of(import)))?;
+    let effective = options.grants.cut(&inspection.ask);
+    for refused in effective.refused() {
+        tracing::warn!(target: "ringbox::sandbox", plugin = name, "asked for and not granted: {refused}");
+    }
+    let printed = Printed::new(&effective);
+    // Whether what is granted is there at all shows before anything is started.
+    Wasi::new(&effective, &printed)?;
     let chosen = engine::choose(&limits, pool)?;
-    let component = Component::from_binary(&chosen.engine, bytes)
-        .map_err(|error| LoadError::Compile(error.into()))?;
+    let component = options.cache.compile(&chosen.engine, bytes)?;
     let mut linker = Linker::new(&chosen.engine);
     host::add_to_linker(&mut linker).map_err(|error| LoadError::Imports(error.into()))?;
+    wasi::add_to_linker(&mut linker, &component, &effective)?;
+    for function in &options.functions {
+        function.add_to_linker(&mut linker).map_err(|error| LoadError::Imports(error.into()))?;
+    }
     let pre =
         linker.instantiate_pre(&component).map_err(|error| LoadError::Imports(error.into()))?;
     let guest = Guest::find(&component, &pre)?;
     clock::start().map_err(LoadError::NoThread)?;
     runner::start(limits.wasm_stack).map_err(LoadError::NoThread)?;
-    let inline = options.mode == Mode::Inline;
+    let inline = options.mode == Mode::Inline && !effective.needs_runner();
     let budget = if inline { limits.budget } else { limits.long_budget };
     let plugin = Arc::new(Plugin {
         engine: chosen.engine,
@@ -68,7 +82,9 @@ pub fn load_bytes(bytes: &[u8], name: &str, options: &WasmOptions) -> Result<Loa
         log: LogRate::new(limits.log_bytes),
         attached: AtomicBool::new(false),
         inline,
-        tokio: false,
+        tokio: effective.needs_runner(),
+        effective,
+        printed,
     });
     let opening = Opening::new(name, options.limits)?;
     let pen = matches!(options.policy, Policy::PerCall(_)).then(|| Arc::new(Pen::new(&limits)));

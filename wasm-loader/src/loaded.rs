@@ -1,9 +1,11 @@
 //! A loaded plugin: what it is, what it uses, and how it goes.
 
+use crate::grants::Effective;
 use crate::options::Policy;
 use crate::per_call::Pen;
 use crate::place::Place;
 use crate::plugin::Plugin;
+use crate::wasi::Printed;
 use ringbox_ring::{Attached, Link, UnloadError};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -67,6 +69,18 @@ impl Loaded {
     #[must_use]
     pub fn about(&self) -> About {
         self.about
+    }
+
+    /// What it was granted, of what it asks for.
+    #[must_use]
+    pub fn effective(&self) -> &Effective {
+        &self.plugin.effective
+    }
+
+    /// What its instances have printed.
+    #[must_use]
+    pub fn printed(&self) -> &Printed {
+        &self.plugin.printed
     }
 
     /// What it uses.

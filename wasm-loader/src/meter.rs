@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(crate) struct Meter {
     /// What this call may take, in nanoseconds.
     budget: AtomicU64,
+    /// The most that counts from one look to the next.
+    most: AtomicU64,
     /// What it took before `since`.
     used: AtomicU64,
     /// The thread's time when it was last read: 0 until the first tick.
@@ -24,6 +26,11 @@ pub(crate) struct Meter {
     stopped: AtomicU8,
 }
 
+/// What a call of this size brings takes the host a while to copy, in between two looks of the
+/// guest's. A guest that runs looks up at every tick, so what is more than that was the host's.
+const LARGE: usize = 64 << 10;
+const TICK: u64 = 1_000_000;
+
 const RUNS: u8 = 0;
 const OUT_OF_BUDGET: u8 = 1;
 const CANCELLED: u8 = 2;
@@ -34,9 +41,10 @@ impl Meter {
         self.stopped.store(RUNS, Relaxed);
     }
 
-    /// A call begins.
+    /// A call begins that brings so many bytes.
     #[inline(always)]
-    pub(crate) fn begin(&self, sid: u64, budget: u64) {
+    pub(crate) fn begin(&self, sid: u64, budget: u64, bytes: usize) {
+        self.most.store(if bytes < LARGE { u64::MAX } else { 2 * TICK }, Relaxed);
         self.current.store(sid, Relaxed);
         self.budget.store(budget, Relaxed);
         self.used.store(0, Relaxed);
@@ -54,7 +62,7 @@ impl Meter {
         let since = self.since.swap(now, Relaxed);
         // A first tick comes within a tick of the call's beginning.
         let passed = if since == 0 { 0 } else { now.saturating_sub(since) };
-        let used = self.used.load(Relaxed) + passed;
+        let used = self.used.load(Relaxed) + passed.min(self.most.load(Relaxed));
         self.used.store(used, Relaxed);
         if used < self.budget.load(Relaxed) {
             return true;

@@ -1,5 +1,9 @@
 //! How a component is loaded.
 
+use crate::cache::Cache;
+use crate::functions::HostFunction;
+use crate::grants::Grants;
+use crate::inspect::ComponentLimits;
 use crate::limits::WasmLimits;
 use ringbox_ring::Limits;
 
@@ -38,7 +42,7 @@ pub enum Mode {
 ///     .policy(Policy::Pool(4))
 ///     .wasm_limits(WasmLimits::default().memory_bytes(16 << 20));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct WasmOptions {
     /// What its calls may take, behind whatever wall.
@@ -49,6 +53,14 @@ pub struct WasmOptions {
     pub policy: Policy,
     /// Where its calls run. Default: on the caller's thread.
     pub mode: Mode,
+    /// How large the component may be.
+    pub component: ComponentLimits,
+    /// What it may use of the world. Default: nothing.
+    pub grants: Grants,
+    /// Where compiled components are kept. Default: one for the process, in memory.
+    pub cache: Cache,
+    /// What it may call of whoever loads it.
+    pub(crate) functions: Vec<HostFunction>,
 }
 
 impl WasmOptions {
@@ -83,6 +95,51 @@ impl WasmOptions {
     #[must_use]
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// The same for larger components, or only smaller ones.
+    #[must_use]
+    pub fn component_limits(mut self, limits: ComponentLimits) -> Self {
+        self.component = limits;
+        self
+    }
+
+    /// The same with this granted. Each use replaces what was granted before.
+    #[must_use]
+    pub fn grants(mut self, grants: Grants) -> Self {
+        self.grants = grants;
+        self
+    }
+
+    /// The same with compiled components kept elsewhere.
+    #[must_use]
+    pub fn cache(mut self, cache: &Cache) -> Self {
+        self.cache = cache.clone();
+        self
+    }
+
+    /// Grants a function of your own: a plugin that imports `interface` may call it as `name`. In
+    /// WIT its type is `func(bytes: list<u8>) -> list<u8>`.
+    ///
+    /// It runs on the thread that runs the plugin, so it must not wait for the plugin, and should
+    /// not wait for long at all. Its time is not the plugin's. Should it panic, the plugin's call
+    /// ends as trapped.
+    ///
+    /// ```
+    /// use ringbox_wasm::WasmOptions;
+    ///
+    /// let options = WasmOptions::new()
+    ///     .host_function("acme:text/case@1.0.0", "upper", |text| text.to_ascii_uppercase());
+    /// ```
+    #[must_use]
+    pub fn host_function(
+        mut self,
+        interface: &str,
+        name: &str,
+        function: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        self.functions.push(HostFunction::new(interface, name, function));
         self
     }
 }

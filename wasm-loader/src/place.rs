@@ -52,7 +52,6 @@ pub(crate) struct Place {
 pub(crate) struct Content {
     pub(crate) live: Option<Box<Live>>,
     pub(crate) lost: bool,
-    pub(crate) closed: bool,
     /// Whether the place was taken out of the pen, and is to be given back.
     pub(crate) out: bool,
     /// The call that the instance is for, where each has its own.

@@ -1,9 +1,11 @@
 //! What all instances of one plugin share.
 
+use crate::grants::Effective;
 use crate::guest::Guest;
 use crate::limits::WasmLimits;
 use crate::log::LogRate;
 use crate::state::State;
+use crate::wasi::Printed;
 use std::sync::atomic::AtomicBool;
 use wasmtime::Engine;
 use wasmtime::component::InstancePre;
@@ -25,4 +27,8 @@ pub(crate) struct Plugin {
     pub(crate) inline: bool,
     /// Whether host functions need tokio: those of a real WASI grant do.
     pub(crate) tokio: bool,
+    /// What it was granted.
+    pub(crate) effective: Effective,
+    /// What its instances have printed.
+    pub(crate) printed: Printed,
 }

@@ -4,7 +4,7 @@ use crate::limiter::Limiter;
 use crate::meter::Meter;
 use crate::place::Place;
 use crate::plugin::Plugin;
-use crate::stderr::Tail;
+use crate::wasi::{GrantError, HasWasi, Wasi};
 use ringbox_ring::{Port, Sid, Standing};
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,15 +23,21 @@ pub(crate) struct State {
     pub(crate) timers: Cell<usize>,
     /// Calls that the guest keeps.
     pub(crate) kept: RefCell<Vec<Sid>>,
-    pub(crate) stderr: RefCell<Tail>,
     /// Whether the guest is being shut down.
     pub(crate) ending: Cell<bool>,
+    pub(crate) wasi: Wasi,
+}
+
+impl HasWasi for State {
+    fn wasi(&mut self) -> &mut Wasi {
+        &mut self.wasi
+    }
 }
 
 impl State {
     /// For the place's next instance.
-    pub(crate) fn new(place: &Place, number: u64) -> Self {
-        Self {
+    pub(crate) fn new(place: &Place, number: u64) -> Result<Self, GrantError> {
+        Ok(Self {
             port: place.port,
             plugin: place.plugin.clone(),
             place: place.weak(),
@@ -40,9 +46,9 @@ impl State {
             limiter: Limiter::new(place.plugin.limits),
             timers: Cell::new(0),
             kept: RefCell::default(),
-            stderr: RefCell::default(),
             ending: Cell::new(false),
-        }
+            wasi: Wasi::new(&place.plugin.effective, &place.plugin.printed)?,
+        })
     }
 
     /// A tick came while the guest ran. Whether it may go on.

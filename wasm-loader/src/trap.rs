@@ -1,6 +1,7 @@
 //! Why a guest was stopped, in the ring's words.
 
 use crate::state::State;
+use crate::wasi::WasiTrap;
 use ringbox_ring::{TrapCause, Trapped};
 use wasmtime::{Error, Trap};
 
@@ -10,28 +11,28 @@ const MOST: usize = 512;
 /// What `error`, with which the guest was left, comes to.
 #[cold]
 pub(crate) fn trapped(error: &Error, state: &State) -> Trapped {
-    Trapped::new(cause(error, state), state.stderr.borrow_mut().take())
+    Trapped::new(cause(error, state), state.wasi.stderr_tail().into())
 }
 
 /// A host function that the guest called panicked.
 #[cold]
 pub(crate) fn host_panicked(state: &State) -> Trapped {
     let cause = TrapCause::Other("a function of the host's panicked".into());
-    Trapped::new(cause, state.stderr.borrow_mut().take())
+    Trapped::new(cause, state.wasi.stderr_tail().into())
 }
 
 /// The guest was left while it waited, since nobody needs it any more.
 #[cold]
 pub(crate) fn cancelled(state: &State) -> Trapped {
-    Trapped::new(TrapCause::Cancelled, state.stderr.borrow_mut().take())
+    Trapped::new(TrapCause::Cancelled, state.wasi.stderr_tail().into())
 }
 
 fn cause(error: &Error, state: &State) -> TrapCause {
     if let Some(stopped) = state.meter.stopped() {
         return stopped;
     }
-    if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
-        return TrapCause::Exit { code: exit.0 };
+    if let Some(WasiTrap::Exited { code }) = error.downcast_ref() {
+        return TrapCause::Exit { code: i32::from(*code) };
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => TrapCause::Stack,

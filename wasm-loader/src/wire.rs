@@ -8,6 +8,7 @@ use wasmtime::component::{ComponentType, Lift, Lower};
 #[derive(ComponentType, Lift, Lower, Debug, Copy, Clone, PartialEq, Eq)]
 #[component(enum)]
 #[repr(u8)]
+#[expect(dead_code, reason = "a guest's statuses are all made by lifting")]
 pub(crate) enum WireStatus {
     #[component(name = "ok")]
     Ok,
@@ -43,6 +44,7 @@ impl WireStatus {
 #[derive(ComponentType, Lift, Lower, Debug, Copy, Clone, PartialEq, Eq)]
 #[component(enum)]
 #[repr(u8)]
+#[expect(dead_code, reason = "a guest's levels are all made by lifting")]
 pub(crate) enum WireLevel {
     #[component(name = "error")]
     Error,

@@ -125,38 +125,37 @@ impl Place {
     pub(crate) fn go_on(&self, mut held: Held<'_>) {
         let mut batch = Batch::default();
         loop {
-            while let Some(job) = held.pop() {
-                if let Err(stopped) = self.work(held.content(), job) {
-                    return self.lose(held, stopped);
-                }
-                if batch.is_over() {
-                    return self.give_to_runner(held);
-                }
-            }
-            self.settle(held.content());
-            let Some(pen) = self.pen_if_free(held.content()) else {
-                match held.release() {
-                    Ok(()) => return,
-                    Err(again) => held = again,
-                }
-                continue;
-            };
-            if let Some(job) = pen.next() {
-                if let Err(stopped) = self.work(held.content(), job) {
-                    return self.lose(held, stopped);
+            if let Some(job) = self.next(&mut held) {
+                if let Err(stopped) = self.work(held.content(), job)
+                    && let Some(fault) = self.mourn(held.content(), stopped)
+                {
+                    return self.try_again(held, fault);
                 }
                 if batch.is_over() {
                     return self.give_to_runner(held);
                 }
                 continue;
             }
-            held.content().out = false;
-            match held.release() {
-                Ok(()) => return pen.give_back(self),
-                Err(again) => held = again,
+            let pen = self.pen_if_free(held.content());
+            held.content().out &= pen.is_none();
+            match (held.release(), pen) {
+                (Ok(()), Some(pen)) => return pen.give_back(self),
+                (Ok(()), None) => return,
+                (Err(again), pen) => {
+                    held = again;
+                    held.content().out |= pen.is_some();
+                }
             }
-            held.content().out = true;
         }
+    }
+
+    /// What is to be done next: what is in the queue; and where that is empty, a call that waits for
+    /// a free place, if this is one.
+    pub(crate) fn next(&self, held: &mut Held<'_>) -> Option<Job> {
+        held.pop().or_else(|| {
+            self.settle(held.content());
+            self.pen_if_free(held.content())?.next()
+        })
     }
 
     /// Where the place belongs, if it was taken out of there for a call that is over.

@@ -27,7 +27,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Check that this machine has what the other commands need.
     ///
-    /// Without flags nothing is installed. What is missing is named, with what it is for.
+    /// What is missing is named, with what it is for. Without flags one thing is installed: std
+    /// for the targets that components are built for, by rustup where that can, else from source.
     Setup(setup::Args),
     /// Run every test of the workspace, doc tests included.
     ///
@@ -64,7 +65,7 @@ impl Cli {
             None => Checkout::of_this_program()?,
         };
         match self.command {
-            Command::Setup(args) => setup::run(&args),
+            Command::Setup(args) => setup::run(&checkout, &args),
             Command::Test => test::run(&checkout),
             Command::Demo => demo::run(&checkout),
             Command::Bench(args) => bench::run(&checkout, &args),

@@ -1,12 +1,23 @@
 //! `cargo xtask setup`: is this machine ready, and for what?
 //!
 //! Each [`Tool`] says how to find itself, what it is for and how to get it.
+//!
+//! ```text
+//! targets.rs       std for components: is it there, can rustup bring it?
+//! from_source.rs   else it is built
+//! debian.rs        of what the distribution has
+//! ```
+
+mod debian;
+mod from_source;
+mod targets;
 
 use std::env;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::checkout::Checkout;
 use crate::cmd::{self, Verdict};
 
 /// `cargo xtask ci` is only as repeatable as the tools that it runs.
@@ -22,7 +33,7 @@ pub(crate) struct Args {
 /// Who cannot do without a tool.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Need {
-    /// Everyone: nothing builds otherwise.
+    /// Everyone: something doesn't build otherwise, or isn't tested.
     Build,
     /// `cargo xtask ci`; elsewhere, what it is for is left out.
     Ci,
@@ -35,8 +46,8 @@ struct Tool {
     find: fn() -> Option<String>,
     purpose: &'static str,
     get: &'static str,
-    /// Installs it, for tools that cargo can install.
-    install: Option<fn() -> Result<()>>,
+    /// Installs it, where that needs nothing but what is there already.
+    install: Option<fn(&Checkout) -> Result<()>>,
 }
 
 const TOOLS: &[Tool] = &[
@@ -47,6 +58,14 @@ const TOOLS: &[Tool] = &[
         purpose: "everything",
         get: "https://rustup.rs, or `rustup update stable`",
         install: None,
+    },
+    Tool {
+        name: "Rust's targets for components",
+        need: Need::Build,
+        find: targets::find,
+        purpose: "plugins that run in the sandbox, and the tests that build some",
+        get: "`cargo xtask setup`",
+        install: Some(targets::install),
     },
     Tool {
         name: "rustfmt and clippy",
@@ -74,16 +93,14 @@ const TOOLS: &[Tool] = &[
     },
 ];
 
-pub(crate) fn run(args: &Args) -> Result<Verdict> {
-    if args.ci {
-        for tool in TOOLS {
-            if let (Some(install), None) = (tool.install, (tool.find)()) {
-                println!("{} is missing: installing it", tool.name);
-                install()?;
-            }
+pub(crate) fn run(checkout: &Checkout, args: &Args) -> Result<Verdict> {
+    let need = if args.ci { Need::Ci } else { Need::Build };
+    for tool in TOOLS.iter().filter(|tool| tool.need <= need) {
+        if let (Some(install), None) = (tool.install, (tool.find)()) {
+            println!("{}: missing, installing", tool.name);
+            install(checkout).with_context(|| format!("{}: not installed", tool.name))?;
         }
     }
-    let need = if args.ci { Need::Ci } else { Need::Build };
     Ok(Verdict::good_if(check(need)))
 }
 
@@ -112,8 +129,7 @@ pub(crate) fn check(need: Need) -> bool {
 }
 
 fn rustc() -> Option<String> {
-    let compiler = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
-    let version = cmd::version_of(&compiler, &["--version"])?;
+    let version = cmd::version_of(&targets::compiler(), &["--version"])?;
     let number = version.split_whitespace().nth(1)?;
     (release(number)? >= release(env!("CARGO_PKG_RUST_VERSION"))?).then_some(version)
 }
@@ -140,12 +156,12 @@ fn cargo_deny() -> Option<String> {
     cmd::version_of("cargo", &["deny", "--version"])
 }
 
-fn install_cargo_deny() -> Result<()> {
+fn install_cargo_deny(_: &Checkout) -> Result<()> {
     // Not the calling cargo's settings: a tool is built by its own lock file, in its own folder.
     let mut command = Command::new("cargo");
     command.args(["install", "cargo-deny", "--locked", "--version", CARGO_DENY]);
     command.env_remove("RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
-    cmd::run(&mut command).context("cargo-deny could not be installed")
+    cmd::run(&mut command)
 }
 
 #[cfg(test)]
