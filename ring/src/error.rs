@@ -138,7 +138,9 @@ impl fmt::Display for LastWords<'_> {
 
 /// Why a plugin takes no calls for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the plugin failed {failures} times in a row, and rests for {rest:?}; the last time: {last}")]
+#[error(
+    "the plugin failed {failures} times in a row, and rests for {rest:?}; the last time: {last}"
+)]
 #[non_exhaustive]
 pub struct Quarantine {
     /// How often it failed.

@@ -81,8 +81,8 @@ impl<C, J> Turn<C, J> {
     /// The queue is full.
     pub fn push(&self, job: J, bytes: usize) -> Result<Option<Holding<'_, C, J>>, Full<J>> {
         let mut queue = self.queue();
-        let fits = queue.counted < self.most_jobs
-            && bytes <= self.most_bytes.saturating_sub(queue.bytes);
+        let fits =
+            queue.counted < self.most_jobs && bytes <= self.most_bytes.saturating_sub(queue.bytes);
         if !fits {
             return Err(Full(job));
         }
