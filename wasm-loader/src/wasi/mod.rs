@@ -87,7 +87,7 @@ impl Wasi {
     pub fn new(effective: &Effective, printed: &Printed) -> Result<Self, GrantError> {
         let last_words = Output::new(FAULT_BYTES);
         let stdout = Stream::new(&printed.stdout, None);
-        let stderr = Stream::new(&printed.stderr, None);
+        let stderr = Stream::new(&printed.stderr, Some(&last_words));
         Ok(Self {
             environment: effective.environment.clone(),
             clock: Clock::new(effective.clocks),
