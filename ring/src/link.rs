@@ -587,6 +587,10 @@ impl LinkCell {
         fence::heavy();
     }
 
+    pub(crate) fn is_shut(&self) -> bool {
+        self.closed.load(Relaxed) >= gate::SHUT
+    }
+
     fn is_gone(&self) -> bool {
         *self.lock() == Phase::Gone
     }

@@ -363,6 +363,12 @@ impl Port {
         self.0.link.visit(|_| f()).ok()
     }
 
+    /// Whether the plugin is closed to everything: not attached yet, or unloaded. Its calls have
+    /// ended, and whoever is still inside it should come out.
+    pub fn is_shut(self) -> bool {
+        self.0.link.is_shut()
+    }
+
     /// The plugin that this is a port of.
     pub fn plugin_name(self) -> &'static str {
         &self.0.link.name

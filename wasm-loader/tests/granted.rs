@@ -1,131 +1,28 @@
-//! A plugin that was granted files, connections or waiting, with wasmtime alone around it: what WASI
-//! lets it do is the same wherever its calls run.
+//! A plugin that was granted files, connections or waiting.
 
 mod support;
 
-use ringbox_wasm::wasi::{HasWasi, Printed, Wasi, add_to_linker};
-use ringbox_wasm::{Access, Clocks, ComponentLimits, Effective, Grants, Resolver, inspect};
+use ringbox_ring::{Invocation, Status};
+use ringbox_wasm::{Access, Clocks, Grants, Resolver, WasmOptions, load};
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Duration;
 use support::{WASI, guest};
 use tempfile::TempDir;
-use wasmtime::component::{Component, ComponentType, Lift, Linker, Lower};
-use wasmtime::{Engine, Store, StoreContextMut};
 
-/// What the plugin's answer is.
-#[derive(ComponentType, Lift, Lower, Clone, Copy, Debug, PartialEq, Eq)]
-#[component(enum)]
-#[repr(u8)]
-#[expect(dead_code, reason = "the guest makes them")]
-enum Status {
-    #[component(name = "ok")]
-    Ok,
-    #[component(name = "err")]
-    Err,
-    #[component(name = "invalid")]
-    Invalid,
-    #[component(name = "unsupported")]
-    Unsupported,
-    #[component(name = "stream-end")]
-    StreamEnd,
-    #[component(name = "panic")]
-    Panic,
-    #[component(name = "backpressure")]
-    Backpressure,
-}
-
-#[derive(ComponentType, Lower)]
-#[component(record)]
-struct Header {
-    key: String,
-    value: String,
-}
-
-#[derive(ComponentType, Lower)]
-#[component(record)]
-struct Request {
-    path: String,
-    method: String,
-    query: String,
-    headers: Vec<Header>,
-}
-
-struct Data {
-    wasi: Wasi,
-    answer: Option<(Status, String)>,
-}
-
-impl HasWasi for Data {
-    fn wasi(&mut self) -> &mut Wasi {
-        &mut self.wasi
-    }
-}
-
-fn component() -> &'static (Engine, Component, Vec<u8>) {
-    static COMPONENT: OnceLock<(Engine, Component, Vec<u8>)> = OnceLock::new();
-    COMPONENT.get_or_init(|| {
-        let bytes = fs::read(guest("ordinary", WASI)).unwrap();
-        let mut config = wasmtime::Config::new();
-        config.concurrency_support(false);
-        let engine = Engine::new(&config).unwrap();
-        (engine.clone(), Component::from_binary(&engine, &bytes).unwrap(), bytes)
-    })
-}
-
-fn effective(grants: &Grants) -> Effective {
-    let (.., bytes) = component();
-    let effective = grants.cut(&inspect(bytes, &ComponentLimits::new()).unwrap().ask);
-    assert!(effective.needs_runner());
-    effective
-}
-
-/// What came of a call, or how the instance trapped. Each has an instance of its own.
+/// What came of a call, or how it failed. Each has a plugin of its own.
 fn ask(grants: &Grants, entry: &str, text: &str) -> Result<String, String> {
-    let (engine, component, _) = component();
-    let effective = effective(grants);
-    let printed = Printed::new(&effective);
-    let mut linker = Linker::<Data>::new(engine);
-    add_to_linker(&mut linker, component, &effective).unwrap();
-    let mut host = linker.instance("nylon:ring/host@1.0.0").unwrap();
-    host.func_wrap(
-        "send-result",
-        |mut store: StoreContextMut<'_, Data>, (_, status, payload): (u64, Status, Vec<u8>)| {
-            store.data_mut().answer = Some((status, String::from_utf8(payload).unwrap()));
-            Ok(())
-        },
-    )
-    .unwrap();
-    let wasi = Wasi::new(&effective, &printed).unwrap();
-    let mut store = Store::new(engine, Data { wasi, answer: None });
-    let request = Request {
-        path: entry.to_owned(),
-        method: "CALL".to_owned(),
-        query: String::new(),
-        headers: Vec::new(),
-    };
-    let called: wasmtime::Result<()> = wasmtime_wasi::runtime::in_tokio(async {
-        let instance = linker.instantiate_async(&mut store, component).await?;
-        let guest = instance.get_export_index(&mut store, None, "nylon:ring/guest@1.0.0").unwrap();
-        let handle = instance.get_export_index(&mut store, Some(&guest), "handle").unwrap();
-        let handle =
-            instance.get_typed_func::<(u64, Request, &[u8]), (Status,)>(&mut store, handle)?;
-        let call = handle.call_async(&mut store, (1, request, text.as_bytes()));
-        // Nothing here takes long, except for what is wrong.
-        let (status,) = tokio::time::timeout(Duration::from_secs(20), call).await??;
-        assert_eq!(status, Status::Ok);
-        Ok(())
-    });
-    called.map_err(|error| format!("{error:#}"))?;
-    match store.data_mut().answer.take().unwrap() {
-        (Status::Ok, text) => Ok(text),
-        (_, text) => Err(text),
-    }
+    let options = WasmOptions::new().grants(grants.clone());
+    let plugin = load(&guest("ordinary", WASI), "ordinary", &options).unwrap();
+    assert!(plugin.effective().needs_runner() && !plugin.about().inline);
+    let call = plugin.link().call(&Invocation::entry(entry, text.as_bytes())).unwrap();
+    let reply = call.wait().map_err(|error| error.to_string())?;
+    let text = String::from_utf8(reply.to_vec()).unwrap();
+    if reply.status() == Status::Ok { Ok(text) } else { Err(text) }
 }
 
 /// A directory `in` with a file, beside a file that is not in it.
@@ -229,7 +126,7 @@ fn what_else_it_imports_works_beside_files() {
     assert!(ask(&grants, "elapsed", "").unwrap().parse::<u64>().unwrap() >= 1000);
     ask(&grants, "connect", "127.0.0.1:1").unwrap_err();
     let trap = ask(&grants, "exit", "3").unwrap_err();
-    assert!(trap.contains("exit("), "{trap}");
+    assert!(trap.contains("exited"), "{trap}");
 }
 
 #[test]

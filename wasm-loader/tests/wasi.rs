@@ -7,7 +7,7 @@ use ringbox_wasm::{
     Clocks, Grants, InspectError, Loaded, Randomness, WasmLimits, WasmOptions, inspect, load,
 };
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use support::{BARE, WASI, guest, guest_bytes};
+use support::{BARE, WASI, guest};
 
 fn ordinary(grants: Grants) -> Loaded {
     // What it may compute is not what these are about, and the machine may be busy.
@@ -159,7 +159,7 @@ fn random_numbers_are_granted_or_seeded() {
 #[test]
 fn what_it_would_get_can_be_read_before() {
     let limits = ringbox_wasm::ComponentLimits::new();
-    let seen = inspect(&guest_bytes("ordinary", WASI), &limits).unwrap();
+    let seen = inspect(&std::fs::read(guest("ordinary", WASI)).unwrap(), &limits).unwrap();
     seen.check().unwrap();
     let nothing = seen.report(&Grants::new()).to_string();
     assert!(nothing.contains("on its caller's thread"), "{nothing}");
@@ -169,7 +169,7 @@ fn what_it_would_get_can_be_read_before() {
     assert!(some.contains("env A") && some.contains("net example.com:443"), "{some}");
     assert!(some.contains("since it may wait") && !some.contains("secret"), "{some}");
     // What imports nothing gets nothing.
-    let bare = inspect(&guest_bytes("bench", BARE), &limits).unwrap();
+    let bare = inspect(&std::fs::read(guest("bench", BARE)).unwrap(), &limits).unwrap();
     let effective = Grants::new().env("A", "1").clocks(Clocks::Real).cut(&bare.ask);
     assert!(!effective.needs_runner() && !effective.to_string().contains("env"));
 }

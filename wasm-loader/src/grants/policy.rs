@@ -83,9 +83,6 @@ impl Network {
         if self.policy.rules.iter().any(|rule| rule.allows(addr)) {
             return true;
         }
-        if Net::one(addr.ip()).is_special() {
-            return false;
-        }
         let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
         learned.iter().filter(|(ip, _)| *ip == addr.ip()).any(|(_, name)| {
             self.policy.rules.iter().any(|rule| rule.allows_name(name, addr.port()))
@@ -107,6 +104,7 @@ impl Network {
         let mut usable = Vec::new();
         for ip in found.into_iter().map(|ip| ip.to_canonical()) {
             if !Net::one(ip).is_special() {
+                // These alone are opened by their name.
                 self.learn(ip, &name);
             } else if !self.policy.rules.iter().any(|rule| rule.allows_ip(ip)) {
                 continue;
