@@ -34,6 +34,16 @@ struct Inline {
     kept: Arc<AtomicU64>,
 }
 
+impl Inline {
+    #[inline(never)]
+    fn stream(&self, sid: Sid, payload: &[u8]) {
+        for _ in 0..BATCH {
+            let _ = self.port.answer(sid, RawStatus::OK, payload);
+        }
+        let _ = self.port.answer(sid, RawStatus::STREAM_END, b"");
+    }
+}
+
 impl PluginBackend for Inline {
     #[inline(never)]
     fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
@@ -43,12 +53,7 @@ impl PluginBackend for Inline {
                 let _ = self.port.answer(sid, ok, call.payload);
             }
             Target::Entry(KEEP) => self.kept.store(sid.as_raw(), Ordering::Release),
-            Target::Entry(FRAMES) => {
-                for _ in 0..BATCH {
-                    let _ = self.port.answer(sid, ok, call.payload);
-                }
-                let _ = self.port.answer(sid, RawStatus::STREAM_END, b"");
-            }
+            Target::Entry(FRAMES) => self.stream(sid, call.payload),
             Target::Entry(NOTHING) => {}
             Target::Request(request) if request.path == "echo" => {
                 let _ = self.port.answer(sid, ok, call.payload);
@@ -90,7 +95,7 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
     let mut reply = Vec::with_capacity(4096);
     let mut peer = |payload: &[u8], turns: u64| {
         count_to(turns, || {
-            floor.call(0, hidden(&payload), &mut reply);
+            floor.call(0, hidden(payload), &mut reply);
             checksum(&reply)
         })
     };
@@ -99,7 +104,7 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
         "dyn",
         |n| {
             count_to(n, || {
-                link.notify(&Invocation::entry_id(NOTHING, black_box(b""))).map_or(0, |()| 1)
+                link.notify(&Invocation::entry_id(NOTHING, hidden(b""))).map_or(0, |()| 1)
             })
         },
         |n| peer(b"", n),
@@ -109,7 +114,7 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
         rows.row(
             &format!("ring/unary-by-id/{name}"),
             "dyn",
-            |n| count_to(n, || unary(link, &Invocation::entry_id(ECHO, hidden(&payload)))),
+            |n| count_to(n, || unary(link, &Invocation::entry_id(ECHO, hidden(payload)))),
             |n| peer(payload, n),
         );
     }
@@ -117,14 +122,14 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
     rows.row(
         "ring/unary/128B",
         "dyn",
-        |n| count_to(n, || unary(link, &Invocation::entry("echo", hidden(&payload)))),
+        |n| count_to(n, || unary(link, &Invocation::entry("echo", hidden(payload)))),
         |n| peer(payload, n),
     );
 }
 
 #[inline(never)]
 fn unary(link: Link, call: &Invocation<'_>) -> u64 {
-    match block_on(async { link.call(call)?.await }) {
+    match link.call(call).and_then(block_on) {
         Ok(reply) => checksum(&reply),
         Err(error) => panic!("the plugin answers at once, and not: {error}"),
     }
@@ -136,7 +141,7 @@ fn suspended(rows: &mut Rows, setup: &Setup) {
     let mut reply = Vec::with_capacity(128);
     let mut peer = |turns: u64| {
         count_to(turns, || {
-            floor.call(0, black_box(&payload), &mut reply);
+            floor.call(0, hidden(&payload), &mut reply);
             checksum(&reply)
         })
     };
@@ -181,7 +186,7 @@ fn streams(rows: &mut Rows, setup: &Setup) {
         let mut reply = Vec::with_capacity(128);
         let ours = |turns: u64| {
             count_to(turns, || {
-                let call = Invocation::entry_id(FRAMES, hidden(&payload));
+                let call = Invocation::entry_id(FRAMES, hidden(payload));
                 let mut stream = link.stream(&call).expect("the plugin streams");
                 block_on(async {
                     let mut sum = 0u64;
@@ -194,7 +199,7 @@ fn streams(rows: &mut Rows, setup: &Setup) {
         };
         let theirs = |turns: u64| {
             count_to(turns, || {
-                floor.call(0, hidden(&payload), &mut reply);
+                floor.call(0, hidden(payload), &mut reply);
                 checksum(&reply)
             })
         };
@@ -283,7 +288,7 @@ fn two_threads(rows: &mut Rows, setup: &Setup) {
     let link = setup.link;
     let payload = [7u8; 128];
     let work =
-        |turns| count_to(turns, || unary(link, &Invocation::entry_id(ECHO, black_box(&payload))));
+        |turns| count_to(turns, || unary(link, &Invocation::entry_id(ECHO, hidden(&payload))));
     let part = |turns| {
         work(turns);
     };

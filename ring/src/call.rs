@@ -6,11 +6,12 @@ use crate::error::{CallError, Fault};
 use crate::held::Held;
 use crate::lane;
 use crate::limits::nanos;
-use crate::link::LinkCell;
+use crate::link::{LinkCell, finish_in};
 use crate::port::owner_link;
-use crate::sid::Sid;
+use crate::sid::{NOTIFY, Sid};
 use crate::slot::{Left, NEVER, Seen, Slot};
 use crate::sync::Relaxed;
+use crate::tally::Tally;
 use crate::{clock, timer};
 use futures_core::FusedFuture;
 use ringbox_abi::Status;
@@ -51,28 +52,80 @@ pub(crate) fn explain(fault: Fault, budget: u64) -> Fault {
 /// # Panics
 /// Polling it again after it was ready panics.
 #[must_use = "dropping a call cancels it"]
-pub struct Call {
-    // Two words and no more: a future is moved before it is polled.
-    slot: Option<&'static Slot>,
-    sid: Sid,
+pub struct Call(Option<Open>);
+
+/// A call that its waiter has not let go of.
+///
+/// Two words and no more, handed to cold code by value: what lies in memory because its address is
+/// known elsewhere is stored and read again on the way of every call.
+#[derive(Copy, Clone)]
+struct Open {
+    slot: &'static Slot,
+    name: Name,
+}
+
+/// A call's sid, and whether the call is settled: its answer was there when dispatch returned, it
+/// is counted, and it is no fault.
+///
+/// Only sids of calls without a slot have the top bit, so it is free to say that.
+#[derive(Copy, Clone)]
+struct Name(u64);
+
+const SETTLED: u64 = NOTIFY;
+
+impl Name {
+    #[inline(always)]
+    const fn sid(self) -> Sid {
+        Sid::from_raw(self.0 & !SETTLED)
+    }
+
+    #[inline(always)]
+    const fn is_settled(self) -> bool {
+        self.0 & SETTLED != 0
+    }
 }
 
 impl Call {
     #[inline(always)]
     pub(crate) fn new(slot: &'static Slot, sid: Sid) -> Self {
-        Self { slot: Some(slot), sid }
+        Self(Some(Open { slot, name: Name(sid.as_raw()) }))
+    }
+
+    /// The plugin has the call, and its dispatch has returned.
+    #[inline(always)]
+    pub(crate) fn taken(self, tally: &Tally) -> Self {
+        let mut open = self.forget();
+        if let Some(Open { slot, name }) = &mut open {
+            let sid = name.sid();
+            if !slot.is_answered(sid) {
+                slot.left_dispatch(sid);
+            // SAFETY: the word is READY, and the slot is the waiter's: this call's.
+            } else if let Some(bytes) = unsafe { slot.payload() }.copied() {
+                finish_in(tally, bytes.len(), 0);
+                name.0 |= SETTLED;
+            }
+        }
+        Self(open)
+    }
+
+    #[inline(always)]
+    fn forget(mut self) -> Option<Open> {
+        self.0.take()
     }
 
     /// The call's name, as its plugin knows it.
+    ///
+    /// # Panics
+    /// After the call was ready.
     pub fn sid(&self) -> Sid {
-        self.sid
+        self.0.expect("a call has its name until it is ready").name.sid()
     }
 
     /// Gives the call `deadline` from when it begins to wait, in place of the plugin's default.
     pub fn deadline(self, deadline: Duration) -> Timed {
         // A call that waited already begins anew.
-        if let Some(slot) = self.slot {
-            timer::disarm(slot);
+        if let Some(open) = self.0 {
+            timer::disarm(open.slot);
         }
         Timed { call: self, budget: nanos(deadline) }
     }
@@ -82,10 +135,15 @@ impl Call {
     /// # Errors
     /// [`CallError::NotImmediate`], or the call's fault.
     #[inline]
-    pub fn now(mut self) -> Result<Reply, CallError> {
-        match self.slot {
-            Some(slot) if slot.is_answered(self.sid) || slot.is_ended(self.sid) => {
-                self.finish(slot, None)
+    pub fn now(self) -> Result<Reply, CallError> {
+        match self.0 {
+            Some(open) if open.name.is_settled() => {
+                self.forget();
+                Ok(open.reply())
+            }
+            Some(open) if open.is_over() => {
+                self.forget();
+                open.finish(None)
             }
             _ => Err(CallError::NotImmediate),
         }
@@ -106,104 +164,118 @@ impl Call {
         context: &mut Context<'_>,
         budget: Option<u64>,
     ) -> Poll<Result<Reply, CallError>> {
-        let slot = self.slot.expect("a call is not polled after it was ready");
-        if slot.is_answered(self.sid) {
-            return Poll::Ready(self.finish(slot, budget));
+        let open = self.0.expect("a call is not polled after it was ready");
+        if open.name.is_settled() {
+            self.0 = None;
+            return Poll::Ready(Ok(open.reply()));
         }
         // What a cold function writes its result to lies in memory: taken apart, that is a place of
         // its own, and an answer that was there takes no such detour.
-        match self.poll_cold(slot, context, budget) {
-            Poll::Ready(Ok(reply)) => Poll::Ready(Ok(reply)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
+        if open.poll(context, budget) == Seen::Pending {
+            return Poll::Pending;
+        }
+        self.0 = None;
+        match open.finish(budget) {
+            Ok(reply) => Poll::Ready(Ok(reply)),
+            Err(error) => Poll::Ready(Err(error)),
         }
     }
 
+    /// The plugin refused the call: nothing is owed.
     #[cold]
-    #[inline(never)]
-    fn poll_cold(
-        &mut self,
-        slot: &'static Slot,
-        context: &mut Context<'_>,
-        budget: Option<u64>,
-    ) -> Poll<Result<Reply, CallError>> {
-        match slot.poll(self.sid, context.waker()) {
-            Seen::Ready => Poll::Ready(self.finish(slot, budget)),
-            Seen::Pending => {
-                arm(slot, budget.unwrap_or(link_of(slot).deadline));
-                Poll::Pending
-            }
+    pub(crate) fn refused(self) {
+        if let Some(open) = self.forget() {
+            open.refuse();
         }
     }
+}
 
-    /// The call is over: takes its reply or its fault.
+impl Open {
+    #[inline(never)]
+    fn poll(self, context: &mut Context<'_>, budget: Option<u64>) -> Seen {
+        let seen = self.slot.poll(self.name.sid(), context.waker());
+        if seen == Seen::Pending {
+            arm(self.slot, budget.unwrap_or(link_of(self.slot).deadline));
+        }
+        seen
+    }
+
+    /// Whether the word is READY or ENDED.
+    fn is_over(self) -> bool {
+        let sid = self.name.sid();
+        self.slot.is_answered(sid) || self.slot.is_ended(sid)
+    }
+
+    /// The reply of a call that is over, counted and no fault. The waiter lets go of its slot.
     #[inline(always)]
-    fn finish(&mut self, slot: &'static Slot, budget: Option<u64>) -> Result<Reply, CallError> {
-        self.slot = None;
+    fn reply(self) -> Reply {
+        // SAFETY: the word is READY, as callers saw, and they forget the slot by this.
+        Reply(unsafe { Held::new(self.slot, self.name.sid()) })
+    }
+
+    /// The call is over and not settled: takes its reply or its fault.
+    #[inline(never)]
+    fn finish(self, budget: Option<u64>) -> Result<Reply, CallError> {
+        let (slot, sid, link) = (self.slot, self.name.sid(), link_of(self.slot));
         timer::disarm(slot);
         // SAFETY: callers saw READY or ENDED and this is the waiter, which forgets the slot here.
-        let mut held = unsafe { Held::new(slot, self.sid) };
-        if let Some(fault) = held.payload_mut().take_fault() {
-            return Err(self.fail(held, link_of(slot), fault, budget));
-        }
-        link_of(slot).finish(held.payload().bytes().len(), 0);
-        Ok(Reply(held))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn fail(
-        &self,
-        held: Held,
-        link: &'static LinkCell,
-        fault: Fault,
-        budget: Option<u64>,
-    ) -> CallError {
+        let mut held = unsafe { Held::new(slot, sid) };
+        let Some(fault) = held.payload_mut().take_fault() else {
+            link.finish(held.payload().bytes().len(), 0);
+            return Ok(Reply(held));
+        };
         link.finish(0, 0);
         drop(held);
         let fault = explain(fault, budget.unwrap_or(link.deadline));
         link.count_fault(&fault);
         if let Fault::Deadline { .. } = fault {
-            link.tell_cancelled(self.sid);
+            link.tell_cancelled(sid);
         }
-        CallError::from(fault)
+        Err(CallError::from(fault))
     }
 
-    /// The plugin refused the call: nothing is owed.
+    /// Lets go of a call that is not settled. How long its answer is, if that was there.
     #[cold]
-    pub(crate) fn refused(mut self) {
-        self.leave();
-    }
-
-    #[cold]
-    fn leave(&mut self) -> Option<(Left, &'static LinkCell)> {
-        let slot = self.slot.take()?;
-        // What the slot says of the call goes first: once it is left it may be another's.
-        let link = link_of(slot);
+    fn leave(self) -> (Left, usize) {
+        let (slot, sid, link) = (self.slot, self.name.sid(), link_of(self.slot));
         timer::disarm(slot);
-        let left = slot.leave(self.sid);
-        link.finish(0, 0);
-        if left != Left::ToAnswerer {
-            // SAFETY: leaving ended the generation and left the slot to this thread.
-            let mut held = unsafe { Held::new(slot, self.sid) };
-            if let Some(fault) = held.payload_mut().take_fault() {
-                link.count_fault(&fault);
-            }
+        let left = slot.leave(sid);
+        if left == Left::ToAnswerer {
+            return (left, 0);
         }
-        Some((left, link))
+        // SAFETY: leaving ended the generation and left the slot to this thread.
+        let mut held = unsafe { Held::new(slot, sid) };
+        if let Some(fault) = held.payload_mut().take_fault() {
+            link.count_fault(&fault);
+            return (left, 0);
+        }
+        (left, if left == Left::Over { held.payload().bytes().len() } else { 0 })
     }
 
     #[cold]
     #[inline(never)]
-    fn cancel(&mut self) {
-        if let Some((left, link)) = self.leave() {
-            // One that is over was merely not looked at.
-            if left != Left::Over {
-                link.cancelled.fetch_add(1, Relaxed);
-            }
-            if left == Left::Unanswered {
-                link.tell_cancelled(self.sid);
-            }
+    fn refuse(self) {
+        let link = link_of(self.slot);
+        let _ = self.leave();
+        link.finish(0, 0);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn cancel(self) {
+        if self.name.is_settled() {
+            return drop(self.reply());
+        }
+        // What the slot says of the call goes first: once it is left it may be another's.
+        let link = link_of(self.slot);
+        let (left, bytes) = self.leave();
+        link.finish(bytes, 0);
+        // One that is over was merely not looked at.
+        if left != Left::Over {
+            link.cancelled.fetch_add(1, Relaxed);
+        }
+        if left == Left::Unanswered {
+            link.tell_cancelled(self.name.sid());
         }
     }
 }
@@ -225,15 +297,15 @@ impl Future for Call {
 
 impl FusedFuture for Call {
     fn is_terminated(&self) -> bool {
-        self.slot.is_none()
+        self.0.is_none()
     }
 }
 
 impl Drop for Call {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.slot.is_some() {
-            self.cancel();
+        if let Some(open) = self.0 {
+            open.cancel();
         }
     }
 }
@@ -249,7 +321,7 @@ pub struct Timed {
 impl Timed {
     /// The call's name, as its plugin knows it.
     pub fn sid(&self) -> Sid {
-        self.call.sid
+        self.call.sid()
     }
 
     /// Blocks this thread until the answer is there.
@@ -294,7 +366,10 @@ fn wait(
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Call({:?})", self.sid)
+        match self.0 {
+            Some(open) => write!(f, "Call({:?})", open.name.sid()),
+            None => f.write_str("Call(over)"),
+        }
     }
 }
 

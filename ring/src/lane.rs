@@ -4,7 +4,9 @@
 //! answer can always look, and a thread that ends hands its lane on to the next new one.
 //!
 //! A free slot is on its lane's own list (LIFO, touched by the lane's thread alone), or, when
-//! another thread freed it, at the lane's [`Home`].
+//! another thread freed it, at the lane's [`Home`]. The slots that a lane makes beyond the first
+//! thousand are spare: they wait on a list of their own, which is taken from last, and keep no
+//! buffer. So a burst of calls leaves few buffers behind, and calls after it find those.
 
 #![expect(unsafe_code, reason = "slots, lanes and tallies are leaked and linked by raw pointers")]
 
@@ -12,11 +14,11 @@ use crate::error::CallError;
 use crate::home::Home;
 use crate::queue::Queue;
 use crate::sid::{INDEX_BITS, MAX_OPEN, NOTIFY, Sid};
-use crate::slot::{Next, Slot};
+use crate::slot::{Next, SPARE, STATE, Slot};
 use crate::sync::{Acquire, AtomicU64, Relaxed, Release, SeqCst};
 use crate::tally::Tally;
 use std::cell::{Cell, RefCell};
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 use std::sync::{Mutex, PoisonError};
 // The statics are std's under loom too: its atomics cannot be made at compile time.
 use std::sync::atomic::{AtomicPtr, AtomicUsize};
@@ -29,9 +31,9 @@ const CHUNKS: usize = MAX_OPEN / CHUNK;
 pub(crate) const MAX_LINKS: usize = 4096;
 const BLOCK: usize = 64;
 
-/// How many free slots of a lane may keep their reply buffer, and how many stream queues a lane
-/// keeps: so a burst of calls leaves at most a few megabytes behind.
-const KEEP_BUFFERS: u32 = 1024;
+/// How many of the slots that a lane makes keep their reply buffer, and how many stream queues a
+/// lane keeps: so a burst of calls leaves at most a few megabytes behind.
+const KEEP_BUFFERS: usize = 1024;
 const KEEP_QUEUES: usize = 16;
 
 /// Slots that were made together, and the earliest deadline that may be armed among them.
@@ -75,7 +77,7 @@ pub(crate) fn chunks() -> impl Iterator<Item = &'static Chunk> + Clone {
 }
 
 /// Makes the next chunk, or says that the index space is used up.
-fn grow(lane: &'static Lane) -> Option<&'static Slot> {
+fn grow(lane: &Lane) -> Option<()> {
     let number =
         NEXT_CHUNK.try_update(SeqCst, SeqCst, |next| (next < CHUNKS).then_some(next + 1)).ok()?;
     let first = number * CHUNK;
@@ -83,14 +85,15 @@ fn grow(lane: &'static Lane) -> Option<&'static Slot> {
         earliest: AtomicU64::new(crate::slot::NEVER),
         slots: std::array::from_fn(|i| Slot::new((first + i) as u32)),
     }));
-    for (i, slot) in chunk.slots.iter().enumerate() {
+    let made = lane.made.get();
+    lane.made.set(made + CHUNK);
+    for slot in chunk.slots.iter().rev() {
         slot.lane.store(lane.as_owner(), Relaxed);
-        let next = chunk.slots.get(i + 1).map_or(null_mut(), as_ptr);
-        slot.next.store(next, Relaxed);
+        slot.marks.store(if made < KEEP_BUFFERS { 0 } else { SPARE }, Relaxed);
+        lane.list(slot);
     }
-    lane.free_len.set(lane.free_len.get() + CHUNK as u32);
     TABLE[number].store(std::ptr::from_ref(chunk).cast_mut(), Release);
-    Some(&chunk.slots[0])
+    Some(())
 }
 
 fn as_ptr(slot: &Slot) -> *mut Slot {
@@ -105,7 +108,9 @@ pub(crate) struct Lane {
     home: Home,
     _apart: [u64; 14],
     free: Cell<*mut Slot>,
-    free_len: Cell<u32>,
+    spare: Cell<*mut Slot>,
+    /// How many slots the lane made.
+    made: Cell<usize>,
     next_notify: Cell<u64>,
     #[expect(clippy::vec_box, reason = "slots take the boxes and give them back")]
     queues: RefCell<Vec<Box<Queue>>>,
@@ -122,13 +127,17 @@ unsafe impl Sync for Lane {}
 // SAFETY: nothing in a lane belongs to a particular thread.
 unsafe impl Send for Lane {}
 
+/// An address at which no slot is.
+const NO_SLOT: *const Slot = std::ptr::without_provenance(align_of::<Slot>());
+
 /// What this thread is doing. No destructor, so reading it costs nothing and never fails.
 pub(crate) struct Here {
     lane: Cell<Option<&'static Lane>>,
-    /// The call whose dispatch this thread is inside of, 0 where it is in none.
-    pub(crate) sid: Cell<u64>,
-    /// Its slot, where it has one.
-    pub(crate) slot: Cell<Option<&'static Slot>>,
+    /// What this thread is inside of a plugin for: the slot of the call, [`NO_SLOT`] for what has
+    /// none, null where it is in no plugin.
+    inside: Cell<*const Slot>,
+    /// Whether it put wakers off: its lane has them, unless somebody else woke them meanwhile.
+    has_put_off: Cell<bool>,
     /// Whether others depend on this thread's going on: it is the timer's.
     is_timer: Cell<bool>,
 }
@@ -137,8 +146,8 @@ thread_local! {
     static HERE: Here = const {
         Here {
             lane: Cell::new(None),
-            sid: Cell::new(0),
-            slot: Cell::new(None),
+            inside: Cell::new(null()),
+            has_put_off: Cell::new(false),
             is_timer: Cell::new(false),
         }
     };
@@ -196,10 +205,56 @@ impl Here {
         Ok(lane)
     }
 
+    /// Notes that this thread goes into a plugin. What it returns is noted again when it is left.
+    #[inline(always)]
+    pub(crate) fn go_inside(&self, slot: Option<&'static Slot>) -> Outer {
+        Outer(self.inside.replace(slot.map_or(NO_SLOT, std::ptr::from_ref)))
+    }
+
+    /// Notes that this thread is back at what it was inside of before. Whether that is no plugin.
+    #[inline(always)]
+    pub(crate) fn go_outside(&self, outer: Outer) -> bool {
+        self.inside.set(outer.0);
+        outer.0.is_null()
+    }
+
+    /// The slot of the call whose dispatch this thread is inside of, where it has one.
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> Option<&'static Slot> {
+        let slot = self.inside.get();
+        if slot.is_null() || slot == NO_SLOT {
+            return None;
+        }
+        // SAFETY: what else is noted there is a slot of a leaked chunk.
+        Some(unsafe { &*slot })
+    }
+
     /// The slot of `sid`, if that is the call whose dispatch this thread is inside of.
     #[inline(always)]
     pub(crate) fn slot_of(&self, sid: Sid) -> Option<&'static Slot> {
-        if self.sid.get() == sid.as_raw() { self.slot.get() } else { None }
+        self.slot().filter(|slot| slot.serves(sid))
+    }
+
+    /// Has a waker wait until this thread has left the plugin's code.
+    pub(crate) fn put_off(&self, lane: &Lane, waker: Waker) {
+        lane.defer(waker);
+        self.has_put_off.set(true);
+    }
+
+    /// Whether there may be wakers to run, now that the thread has left the plugin's code.
+    #[inline(always)]
+    pub(crate) fn has_put_off(&self) -> bool {
+        self.has_put_off.get()
+    }
+
+    /// Runs the wakers that this thread put off.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn run_put_off(&self) {
+        self.has_put_off.set(false);
+        if let Some(lane) = self.lane.get() {
+            crate::wake::run_deferred(lane);
+        }
     }
 
     /// Makes this thread the timer's.
@@ -216,9 +271,13 @@ impl Here {
     /// Whether this thread is inside a plugin's dispatch.
     #[inline(always)]
     pub(crate) fn is_inside(&self) -> bool {
-        self.sid.get() != 0
+        !self.inside.get().is_null()
     }
 }
+
+/// What a thread was inside of before it went into a plugin.
+#[derive(Copy, Clone)]
+pub(crate) struct Outer(*const Slot);
 
 /// The lanes of all threads, past ones too.
 pub(crate) fn lanes() -> impl Iterator<Item = &'static Lane> + Clone {
@@ -236,7 +295,8 @@ impl Lane {
             home: Home::new(),
             _apart: [0; 14],
             free: Cell::new(null_mut()),
-            free_len: Cell::new(0),
+            spare: Cell::new(null_mut()),
+            made: Cell::new(0),
             // Each lane counts in a range of its own: 2^20 lanes of 2^43 sids.
             next_notify: Cell::new(NOTIFY | (number % MAX_OPEN) as u64 | 1 << INDEX_BITS),
             queues: RefCell::new(Vec::new()),
@@ -275,7 +335,6 @@ impl Lane {
         match unsafe { self.free.get().as_ref() } {
             Some(slot) => {
                 self.free.set(slot.next.load(Relaxed));
-                self.free_len.set(self.free_len.get().wrapping_sub(1));
                 Ok(slot)
             }
             None => self.pop_cold(),
@@ -285,63 +344,73 @@ impl Lane {
     #[cold]
     #[inline(never)]
     fn pop_cold(&'static self) -> Result<&'static Slot, CallError> {
-        self.free_len.set(0);
-        let first = self.welcome_home(self).or_else(|| grow(self)).or_else(|| self.steal());
-        let slot = first.ok_or(CallError::TooManyOpen)?;
-        self.free.set(slot.next.load(Relaxed));
-        self.free_len.set(self.free_len.get().saturating_sub(1));
-        Ok(slot)
+        self.welcome_home(self);
+        let slot = self.unlist().or_else(|| {
+            grow(self).or_else(|| self.steal())?;
+            self.unlist()
+        });
+        slot.ok_or(CallError::TooManyOpen)
     }
 
-    /// Takes what others freed for `from`, and makes it this lane's.
-    fn welcome_home(&'static self, from: &'static Lane) -> Option<&'static Slot> {
-        self.adopt(from.home.take())
-    }
-
-    fn adopt(&'static self, first: *mut Slot) -> Option<&'static Slot> {
-        let mut count = 0;
-        let mut at = first;
-        // SAFETY: the list holds null or slots of leaked chunks, and it is this thread's now.
-        while let Some(slot) = unsafe { at.as_ref() } {
-            slot.lane.store(self.as_owner(), Relaxed);
-            count += 1;
-            at = slot.next.load(Relaxed);
-        }
-        self.free_len.set(self.free_len.get() + count);
-        // SAFETY: as above.
-        unsafe { first.as_ref() }
-    }
-
-    /// The index space is used up: looks for slots that other lanes have and don't use.
-    fn steal(&'static self) -> Option<&'static Slot> {
-        if let Some(slot) = lanes().find_map(|lane| self.welcome_home(lane)) {
-            return Some(slot);
-        }
-        // While the lock is held, no thread has these lanes.
-        idle().iter().find_map(|lane| {
-            lane.free_len.set(0);
-            self.adopt(lane.free.replace(null_mut()))
+    /// Takes a slot that is listed here, a spare one if there is no other.
+    fn unlist(&self) -> Option<&'static Slot> {
+        [&self.free, &self.spare].into_iter().find_map(|list| {
+            // SAFETY: the lists hold null or slots of leaked chunks.
+            let slot = unsafe { list.get().as_ref() }?;
+            list.set(slot.next.load(Relaxed));
+            Some(slot)
         })
     }
 
-    #[inline(always)]
-    fn push(&self, slot: &'static Slot) {
-        if self.free_len.get() >= KEEP_BUFFERS {
-            shed(slot);
-        }
-        slot.next.store(self.free.get(), Relaxed);
-        self.free.set(as_ptr(slot));
-        self.free_len.set(self.free_len.get().wrapping_add(1));
+    /// Lists a slot that is this thread's alone.
+    fn list(&self, slot: &Slot) {
+        let is_spare = slot.marks.load(Relaxed) & SPARE != 0;
+        let list = if is_spare { &self.spare } else { &self.free };
+        slot.next.store(list.get(), Relaxed);
+        list.set(as_ptr(slot));
     }
 
-    /// Frees a slot from a thread that doesn't hold this lane.
-    #[cold]
-    #[inline(never)]
-    fn push_home(&self, slot: &'static Slot) {
-        if self.home.announce() >= u64::from(KEEP_BUFFERS) {
-            shed(slot);
+    /// Takes what others freed for `from`, and makes it this lane's.
+    fn welcome_home(&self, from: &Lane) -> bool {
+        self.adopt(from.home.take())
+    }
+
+    /// Lists the slots of a list that is this thread's. Whether there were any.
+    fn adopt(&self, first: *mut Slot) -> bool {
+        let mut at = first;
+        // SAFETY: the list holds null or slots of leaked chunks.
+        while let Some(slot) = unsafe { at.as_ref() } {
+            at = slot.next.load(Relaxed);
+            slot.lane.store(self.as_owner(), Relaxed);
+            self.list(slot);
         }
-        self.home.push(slot);
+        !first.is_null()
+    }
+
+    /// The index space is used up: looks for slots that other lanes have and don't use.
+    fn steal(&self) -> Option<()> {
+        if lanes().any(|lane| self.welcome_home(lane)) {
+            return Some(());
+        }
+        // While the lock is held, no thread has these lanes.
+        let found = idle().iter().any(|lane| {
+            let lists = [&lane.free, &lane.spare];
+            lists.into_iter().any(|list| self.adopt(list.replace(null_mut())))
+        });
+        found.then_some(())
+    }
+
+    /// Lists a slot that was taken from here and has no marks.
+    #[inline(always)]
+    fn push(&self, slot: &'static Slot) {
+        slot.next.store(self.free.get(), Relaxed);
+        self.free.set(as_ptr(slot));
+    }
+
+    /// Lists a slot that was taken and never opened.
+    #[cold]
+    pub(crate) fn put_back(&self, slot: &'static Slot) {
+        self.list(slot);
     }
 
     /// A queue for a stream of so many frames, an old one if there is one that fits.
@@ -362,14 +431,12 @@ impl Lane {
         queues.push(queue);
     }
 
-    /// Wakes now, or once this thread has left the plugin's code.
-    pub(crate) fn defer(&self, waker: Waker) {
+    fn defer(&self, waker: Waker) {
         let mut deferred = self.deferred.lock().unwrap_or_else(PoisonError::into_inner);
         deferred.push(waker);
         self.deferred_len.store(deferred.len() as u64, Relaxed);
     }
 
-    #[inline(always)]
     pub(crate) fn has_deferred(&self) -> bool {
         self.deferred_len.load(Relaxed) != 0
     }
@@ -383,7 +450,8 @@ impl Lane {
     /// This lane's tally of the plugin with that number.
     #[inline(always)]
     pub(crate) fn tally(&self, link: usize) -> &'static Tally {
-        let block = self.blocks[link / BLOCK].load(Relaxed);
+        // A link's number is below MAX_LINKS: the remainder spares a look at that.
+        let block = self.blocks[link / BLOCK % (MAX_LINKS / BLOCK)].load(Relaxed);
         // SAFETY: null or a leaked block.
         match unsafe { block.as_ref() } {
             Some(block) => &block[link % BLOCK],
@@ -407,13 +475,6 @@ impl Lane {
     }
 }
 
-/// Gives a listed-to-be slot's reply buffer back.
-#[cold]
-fn shed(slot: &Slot) {
-    // SAFETY: the slot was released and is not listed yet, so it is this thread's alone.
-    unsafe { slot.payload_mut() }.shed();
-}
-
 /// Ends the slot's generation and lists it.
 ///
 /// # Safety
@@ -422,21 +483,46 @@ fn shed(slot: &Slot) {
 pub(crate) unsafe fn release(slot: &'static Slot, sid: Sid) {
     // SAFETY: passed on to the caller.
     let next = unsafe { slot.release(sid) };
-    // After the word: from there on nobody adds any.
-    if slot.stateful.load(Relaxed) != 0 {
+    // After the word: from there on no state is added.
+    let marks = slot.marks.load(Relaxed);
+    if next == Next::Retired || marks != 0 {
+        // SAFETY: the slot was released and is not listed yet, so it is this thread's alone.
+        return unsafe { list_marked(slot, next, marks) };
+    }
+    match here().lane.get() {
+        Some(lane) if lane.as_owner() == slot.lane.load(Relaxed) => lane.push(slot),
+        _ => push_home(slot),
+    }
+}
+
+/// # Safety
+/// The slot is released and on no list.
+#[cold]
+#[inline(never)]
+unsafe fn list_marked(slot: &'static Slot, next: Next, marks: u8) {
+    if marks & STATE != 0 {
         crate::state::clear(slot);
+    }
+    if marks & SPARE != 0 {
+        // SAFETY: as required above, nobody else has the slot.
+        unsafe { slot.payload_mut() }.shed();
     }
     if next == Next::Retired {
         return;
     }
-    let owner = slot.lane.load(Relaxed);
     match here().lane.get() {
-        Some(lane) if lane.as_owner() == owner => lane.push(slot),
-        _ => {
-            // SAFETY: a slot is given its lane, a leaked one, before it is first listed.
-            unsafe { &*owner.cast::<Lane>() }.push_home(slot);
-        }
+        Some(lane) if lane.as_owner() == slot.lane.load(Relaxed) => lane.list(slot),
+        _ => push_home(slot),
     }
+}
+
+/// Frees a slot from a thread that doesn't hold its lane.
+#[cold]
+#[inline(never)]
+fn push_home(slot: &'static Slot) {
+    let lane = slot.lane.load(Relaxed).cast::<Lane>();
+    // SAFETY: a slot is given its lane, a leaked one, before it is first listed.
+    unsafe { &*lane }.home.push(slot);
 }
 
 /// As [`release`], for a slot that served a stream.

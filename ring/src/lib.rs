@@ -78,6 +78,6 @@ pub use port::{Delivery, Port, Standing};
 pub use request::{EntryId, Header, Invocation, Request, Target};
 pub use ringbox_abi::{RawStatus, Status};
 pub use sid::{MAX_OPEN, Sid};
-pub use stream::{Frame, FrameBuf, Stream};
+pub use stream::{Frame, FrameBuf, Recv, Stream};
 pub use switch::Switch;
 pub use turn::{Full, Holding, Turn};

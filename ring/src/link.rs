@@ -6,18 +6,18 @@ use crate::backend::PluginBackend;
 use crate::call::Call;
 use crate::error::{CallError, Fault, LinkError, UnloadError};
 use crate::fence;
-use crate::lane::{self, Here, Lane, MAX_LINKS};
+use crate::lane::{self, Here, Lane, MAX_LINKS, Outer};
 use crate::limits::{Limits, nanos};
 use crate::metrics::{FaultCounts, Metrics};
-use crate::port::{self, Port};
+use crate::port::{self, Port, PortCell};
 use crate::request::{EntryId, Invocation};
 use crate::sid::Sid;
 use crate::slot::{Reason, Slot};
 use crate::stream::Stream;
-use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst, UnsafeCell};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Relaxed, Release, SeqCst, UnsafeCell};
 use crate::tally::{self, Tally, add, gate};
 use crate::timer;
-use crate::wake::{self, contain};
+use crate::wake::contain;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,7 +27,8 @@ pub(crate) struct LinkCell {
     closed: AtomicU32,
     /// Which tally of each lane is its own, until the plugin is gone.
     number: usize,
-    port: OnceLock<Port>,
+    /// The plugin's first port, there from before the link is handed out.
+    port: AtomicPtr<PortCell>,
     backend: UnsafeCell<Option<Box<dyn PluginBackend>>>,
     pub(crate) limits: Limits,
     /// The limits' deadline in the clock's unit.
@@ -118,7 +119,7 @@ impl Opening {
         let cell: &'static LinkCell = Box::leak(Box::new(LinkCell {
             closed: AtomicU32::new(gate::SHUT),
             number,
-            port: OnceLock::new(),
+            port: AtomicPtr::new(std::ptr::null_mut()),
             backend: UnsafeCell::new(None),
             limits,
             deadline: nanos(limits.deadline),
@@ -132,14 +133,15 @@ impl Opening {
             dropped: std::array::from_fn(|_| AtomicU64::new(0)),
             faults: FaultCounts::new(),
         }));
-        cell.port.get_or_init(|| Port::new(cell));
+        cell.port.store(Port::new(cell).as_ptr(), Release);
         Ok(Self { cell, attached: false })
     }
 
     /// Where the plugin answers. Loaders hand it to the plugin before they attach it.
     #[must_use]
     pub fn port(&self) -> Port {
-        self.cell.port()
+        // SAFETY: `new` stored the port there.
+        unsafe { Port::from_ptr(self.cell.port.load(Relaxed)) }
     }
 
     /// Puts the plugin in its place. From here on it can be called.
@@ -243,13 +245,10 @@ impl Link {
     /// The plugin refused the call, or is unloaded.
     #[inline(always)]
     pub fn notify(self, call: &Invocation<'_>) -> Result<(), CallError> {
-        let here = lane::here();
-        let lane = here.lane()?;
-        let tally = self.0.enter(lane)?;
-        let sid = lane.notify_sid();
-        // Counted first: nobody waits for the end of a call that has none.
-        add(&tally.notified, 1);
-        self.0.dispatch(here, lane, tally, sid, None, call)
+        let lane = lane::here().lane()?;
+        let tally = lane.tally(self.0.number);
+        self.0.enter(&tally.notified)?;
+        self.0.dispatch(tally, lane.notify_sid(), None, call)
     }
 
     /// Calls, and waits for one answer by awaiting what this returns. The plugin has the call when
@@ -259,17 +258,13 @@ impl Link {
     /// The plugin refused the call or is unloaded, or too many calls are open.
     #[inline(always)]
     pub fn call(self, call: &Invocation<'_>) -> Result<Call, CallError> {
-        let here = lane::here();
-        let lane = here.lane()?;
-        let tally = self.0.enter(lane)?;
+        let lane = lane::here().lane()?;
+        let tally = lane.tally(self.0.number);
         let slot = self.0.pop(lane, tally)?;
-        let sid = slot.open(self.0.port().owner());
+        let sid = slot.open(self.0.owner());
         let waiting = Call::new(slot, sid);
-        match self.0.dispatch(here, lane, tally, sid, Some(slot), call) {
-            Ok(()) => {
-                slot.left_dispatch(sid);
-                Ok(waiting)
-            }
+        match self.0.dispatch(tally, sid, Some(slot), call) {
+            Ok(()) => Ok(waiting.taken(tally)),
             Err(error) => {
                 waiting.refused();
                 Err(error)
@@ -283,16 +278,18 @@ impl Link {
     /// The plugin refused the call or is unloaded, or too many calls are open.
     #[inline]
     pub fn stream(self, call: &Invocation<'_>) -> Result<Stream, CallError> {
-        let here = lane::here();
-        let lane = here.lane()?;
-        let tally = self.0.enter(lane)?;
+        let lane = lane::here().lane()?;
+        let tally = lane.tally(self.0.number);
         let slot = self.0.pop(lane, tally)?;
         let mut queue = lane.queue(self.0.limits.stream_frames);
         queue.reset(self.0.limits.stream_bytes);
-        let sid = slot.open_stream(self.0.port().owner(), queue);
+        let sid = slot.open_stream(self.0.owner(), queue);
         let reading = Stream::new(slot, sid, self.0);
-        match self.0.dispatch(here, lane, tally, sid, Some(slot), call) {
-            Ok(()) => Ok(reading),
+        match self.0.dispatch(tally, sid, Some(slot), call) {
+            Ok(()) => {
+                slot.left_stream_dispatch();
+                Ok(reading)
+            }
             Err(error) => {
                 reading.refused();
                 Err(error)
@@ -323,7 +320,7 @@ impl Link {
         let totals = cell.totals();
         let dropped = |reason: Reason| cell.dropped[reason as usize].load(Relaxed);
         Metrics {
-            calls: totals.calls,
+            calls: totals.calls + totals.notified,
             notified: totals.notified,
             finished: totals.finished,
             in_flight: totals.in_flight(),
@@ -408,58 +405,75 @@ fn wait_until(patience: Duration, done: impl Fn() -> bool) -> bool {
 
 /// A thread's stay inside a plugin. Leaving it restores what the thread did before, and runs the
 /// wakers that were put off.
-struct Inside<'a> {
-    here: &'a Here,
-    lane: &'static Lane,
+struct Inside {
     tally: &'static Tally,
-    sid: u64,
-    slot: Option<&'static Slot>,
+    outer: Outer,
 }
 
-impl<'a> Inside<'a> {
+impl Inside {
     #[inline(always)]
-    fn new(
-        here: &'a Here,
-        lane: &'static Lane,
-        tally: &'static Tally,
-        sid: Sid,
-        slot: Option<&'static Slot>,
-    ) -> Self {
-        let outer = (here.sid.replace(sid.as_raw()), here.slot.replace(slot));
-        Self { here, lane, tally, sid: outer.0, slot: outer.1 }
+    fn new(tally: &'static Tally, slot: Option<&'static Slot>) -> Self {
+        Self { tally, outer: lane::here().go_inside(slot) }
     }
 }
 
-impl Drop for Inside<'_> {
+impl Inside {
+    /// Comes out of the plugin.
     #[inline(always)]
-    fn drop(&mut self) {
-        self.here.sid.set(self.sid);
-        self.here.slot.set(self.slot);
-        add(&self.tally.left, 1);
-        if self.sid == 0 && self.lane.has_deferred() {
-            wake::run_deferred(self.lane);
+    fn leave(self) {
+        let (tally, outer) = (self.tally, self.outer);
+        std::mem::forget(self);
+        let here = lane::here();
+        let is_outside = here.go_outside(outer);
+        add(&tally.left, 1);
+        if is_outside && here.has_put_off() {
+            here.run_put_off();
         }
     }
+}
+
+impl Drop for Inside {
+    /// Comes out by unwinding.
+    #[inline(always)]
+    fn drop(&mut self) {
+        // By value: what a drop borrows would be stored on the way of every call.
+        unwind(self.tally, self.outer);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn unwind(tally: &'static Tally, outer: Outer) {
+    Inside { tally, outer }.leave();
 }
 
 impl LinkCell {
+    /// The port that calls are opened for.
     #[inline(always)]
-    fn port(&self) -> Port {
-        *self.port.get().expect("a link is made with its port")
+    fn owner(&self) -> *mut () {
+        self.port.load(Relaxed).cast()
     }
 
     #[inline(always)]
-    fn enter(&self, lane: &'static Lane) -> Result<&'static Tally, CallError> {
-        let tally = lane.tally(self.number);
-        if !tally::enter(tally, &self.closed, gate::CALLS) {
-            return Err(CallError::Unloaded);
+    fn enter(&self, entered: &AtomicU64) -> Result<(), CallError> {
+        if tally::enter(entered, &self.closed, gate::CALLS) {
+            Ok(())
+        } else {
+            Err(CallError::Unloaded)
         }
-        Ok(tally)
     }
 
+    /// Counts the thread in for a call, and gives the call its slot.
     #[inline(always)]
     fn pop(&self, lane: &'static Lane, tally: &Tally) -> Result<&'static Slot, CallError> {
-        lane.pop().inspect_err(|_| tally::turn_back(tally))
+        let slot = lane.pop()?;
+        match self.enter(&tally.calls) {
+            Ok(()) => Ok(slot),
+            Err(error) => {
+                lane.put_back(slot);
+                Err(error)
+            }
+        }
     }
 
     /// The backend, for a thread that the gate let in.
@@ -470,27 +484,25 @@ impl LinkCell {
     unsafe fn backend(&self) -> &dyn PluginBackend {
         self.backend.with(|cell| {
             // SAFETY: whoever takes the backend out waits until this thread is counted out.
-            let backend = unsafe { (*cell).as_deref() };
-            backend.expect("a link is handed out with its backend")
+            let backend = unsafe { &*cell };
+            // SAFETY: the gate lets nobody in before the field is set.
+            &**unsafe { backend.as_ref().unwrap_unchecked() }
         })
     }
 
     #[inline(always)]
     fn dispatch(
         &self,
-        here: &Here,
-        lane: &'static Lane,
         tally: &'static Tally,
         sid: Sid,
         slot: Option<&'static Slot>,
         call: &Invocation<'_>,
     ) -> Result<(), CallError> {
-        add(&tally.calls, 1);
         add(&tally.bytes_in, call.payload.len() as u64);
-        let inside = Inside::new(here, lane, tally, sid, slot);
+        let inside = Inside::new(tally, slot);
         // SAFETY: `tally` shows that the thread was let in; `inside` counts it out below.
         let result = unsafe { self.backend() }.dispatch(sid, call);
-        drop(inside);
+        inside.leave();
         match result {
             Ok(()) => Ok(()),
             Err(refusal) => {
@@ -502,16 +514,14 @@ impl LinkCell {
 
     /// Goes into the backend for something that isn't a call.
     pub(crate) fn visit<R>(&self, f: impl FnOnce(&dyn PluginBackend) -> R) -> Result<R, CallError> {
-        let here = lane::here();
-        let lane = here.lane()?;
-        let tally = lane.tally(self.number);
-        if !tally::enter(tally, &self.closed, gate::VISITS) {
+        let tally = lane::here().lane()?.tally(self.number);
+        if !tally::enter(&tally.visits, &self.closed, gate::VISITS) {
             return Err(CallError::Unloaded);
         }
-        let inside = Inside::new(here, lane, tally, Sid::VISIT, None);
+        let inside = Inside::new(tally, None);
         // SAFETY: the thread was let in just now; `inside` counts it out below.
         let result = f(unsafe { self.backend() });
-        drop(inside);
+        inside.leave();
         Ok(result)
     }
 
@@ -539,26 +549,16 @@ impl LinkCell {
     pub(crate) fn finish(&self, bytes: usize, frames: u64) {
         let here = lane::here();
         match here.lane_if_any() {
-            Some(lane) => self.finish_in(lane, bytes, frames),
+            Some(lane) => finish_in(lane.tally(self.number), bytes, frames),
             None => self.finish_without_lane(here, bytes, frames),
         }
-    }
-
-    #[inline(always)]
-    fn finish_in(&self, lane: &'static Lane, bytes: usize, frames: u64) {
-        let tally = lane.tally(self.number);
-        add(&tally.bytes_out, bytes as u64);
-        if frames != 0 {
-            add(&tally.frames, frames);
-        }
-        add(&tally.finished, 1);
     }
 
     #[cold]
     #[inline(never)]
     fn finish_without_lane(&self, here: &Here, bytes: usize, frames: u64) {
         match here.lane() {
-            Ok(lane) => self.finish_in(lane, bytes, frames),
+            Ok(lane) => finish_in(lane.tally(self.number), bytes, frames),
             // The thread is ending, and has no place of its own to count in any more.
             Err(_) => {
                 self.finished_elsewhere.fetch_add(1, Relaxed);
@@ -587,6 +587,10 @@ impl LinkCell {
         fence::heavy();
     }
 
+    pub(crate) fn is_shut(&self) -> bool {
+        self.closed.load(Relaxed) >= gate::SHUT
+    }
+
     fn is_gone(&self) -> bool {
         *self.lock() == Phase::Gone
     }
@@ -604,7 +608,7 @@ impl LinkCell {
     }
 
     fn is_idle(&self) -> bool {
-        tally::is_idle(lane::lanes().filter_map(|lane| lane.tally_if_any(self.number)))
+        tally::is_idle(&lane::lanes().filter_map(|lane| lane.tally_if_any(self.number)))
     }
 
     fn end_calls(&'static self) {
@@ -631,6 +635,16 @@ impl LinkCell {
     }
 }
 
+/// Counts a call as over for its caller, in the thread's own tally.
+#[inline(always)]
+pub(crate) fn finish_in(tally: &Tally, bytes: usize, frames: u64) {
+    add(&tally.bytes_out, bytes as u64);
+    if frames != 0 {
+        add(&tally.frames, frames);
+    }
+    add(&tally.finished, 1);
+}
+
 impl fmt::Debug for LinkCell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LinkCell({})", self.name)
@@ -654,17 +668,21 @@ impl Totals {
     }
 
     fn in_flight(&self) -> u64 {
-        self.calls.saturating_sub(self.finished + self.notified)
+        self.calls.saturating_sub(self.finished)
     }
 
     fn since(&self, base: &Self) -> Self {
+        // A thread that turned back at an earlier plugin's gate may have been counted for a moment
+        // just when the base was taken: then there is one less than at the base.
+        let grown =
+            |now: u64, base: u64| now.wrapping_sub(base).cast_signed().max(0).cast_unsigned();
         Self {
-            calls: self.calls.wrapping_sub(base.calls),
-            finished: self.finished.wrapping_sub(base.finished),
-            notified: self.notified.wrapping_sub(base.notified),
-            bytes_in: self.bytes_in.wrapping_sub(base.bytes_in),
-            bytes_out: self.bytes_out.wrapping_sub(base.bytes_out),
-            frames: self.frames.wrapping_sub(base.frames),
+            calls: grown(self.calls, base.calls),
+            finished: grown(self.finished, base.finished),
+            notified: grown(self.notified, base.notified),
+            bytes_in: grown(self.bytes_in, base.bytes_in),
+            bytes_out: grown(self.bytes_out, base.bytes_out),
+            frames: grown(self.frames, base.frames),
         }
     }
 }

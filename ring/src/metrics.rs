@@ -14,7 +14,8 @@ pub struct Metrics {
     pub calls: u64,
     /// Those of them that expect no answer.
     pub notified: u64,
-    /// Those of them that are over for their caller.
+    /// Those of them that are over: answered before they were made, that is, inside the plugin's
+    /// dispatch, or over for their caller, who took what came of them or left.
     pub finished: u64,
     /// Those of them that are not.
     pub in_flight: u64,
@@ -36,7 +37,7 @@ pub struct Metrics {
     pub frames: u64,
     /// Bytes that callers brought.
     pub bytes_in: u64,
-    /// Bytes that callers got.
+    /// Bytes of answers to calls that are finished, and of frames that were read.
     pub bytes_out: u64,
 }
 

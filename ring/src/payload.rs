@@ -113,7 +113,6 @@ impl Payload {
             return;
         }
         self.status = status;
-        self.bytes.clear();
         // `extend_from_slice` would look at the room again, in a function of its own: 2 ns.
         let room = self.bytes.as_mut_ptr();
         // SAFETY: there is room for `bytes.len()`, as was just seen or made, and what is borrowed
@@ -156,6 +155,12 @@ impl Payload {
     #[inline(always)]
     pub(crate) fn status(&self) -> RawStatus {
         self.status
+    }
+
+    /// The bytes, if they were copied into the cell's own buffer.
+    #[inline(always)]
+    pub(crate) fn copied(&self) -> Option<&[u8]> {
+        if self.extra.is_none() { Some(&self.bytes) } else { None }
     }
 
     #[inline(always)]

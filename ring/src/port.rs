@@ -19,6 +19,10 @@ use std::fmt;
 /// What is known of one instance of a plugin. Never freed: its address is what the plugin holds.
 pub(crate) struct PortCell {
     pub(crate) link: &'static LinkCell,
+    /// The link's limit, nearer by.
+    answer_bytes: usize,
+    /// The same for a frame that is copied under its queue's lock.
+    frame_bytes: usize,
 }
 
 /// Where one instance of a plugin answers.
@@ -62,7 +66,11 @@ enum WhenFull {
 
 impl Port {
     pub(crate) fn new(link: &'static LinkCell) -> Self {
-        Self(Box::leak(Box::new(PortCell { link })))
+        Self(Box::leak(Box::new(PortCell {
+            link,
+            answer_bytes: link.limits.answer_bytes,
+            frame_bytes: link.limits.answer_bytes.min(KEEP),
+        })))
     }
 
     /// Answers a call, or sends a stream's next frame, by copying `bytes`.
@@ -74,8 +82,8 @@ impl Port {
     pub fn answer(self, sid: Sid, status: RawStatus, bytes: &[u8]) -> Delivery {
         // Most answers come while their own dispatch is on the stack: then the slot is at hand.
         // What isn't as plain as can be goes the general way, which also says why.
-        if let Some(slot) = lane::here().slot_of(sid)
-            && bytes.len() <= self.0.link.limits.answer_bytes
+        if let Some(slot) = lane::here().slot()
+            && bytes.len() <= self.0.answer_bytes
             && status != RawStatus::STREAM_END
             && slot.copy_inside(sid, self.owner(), status, bytes)
         {
@@ -109,10 +117,29 @@ impl Port {
         bytes: &[u8],
         when_full: WhenFull,
     ) -> Delivery {
+        if let Some(slot) = lane::here().slot()
+            && status == RawStatus::OK
+            && bytes.len() <= self.0.frame_bytes
+            && slot.copy_frame_inside(sid, self.owner(), status, bytes)
+        {
+            return Delivery::Taken;
+        }
+        self.lock_frame(sid, status, bytes, when_full)
+    }
+
+    /// The same for one that needs the queue's lock.
+    #[inline(never)]
+    fn lock_frame(
+        self,
+        sid: Sid,
+        status: RawStatus,
+        bytes: &[u8],
+        when_full: WhenFull,
+    ) -> Delivery {
         let here = lane::here().slot_of(sid);
         if let Some(slot) = here.or_else(|| lane::slot_of(sid))
             && status == RawStatus::OK
-            && bytes.len() <= KEEP.min(self.0.link.limits.answer_bytes)
+            && bytes.len() <= self.0.frame_bytes
             && slot.word.load(Acquire) & STREAM != 0
         {
             let answer = Answer::Copied(status, bytes);
@@ -336,6 +363,12 @@ impl Port {
         self.0.link.visit(|_| f()).ok()
     }
 
+    /// Whether the plugin is closed to everything: not attached yet, or unloaded. Its calls have
+    /// ended, and whoever is still inside it should come out.
+    pub fn is_shut(self) -> bool {
+        self.0.link.is_shut()
+    }
+
     /// The plugin that this is a port of.
     pub fn plugin_name(self) -> &'static str {
         &self.0.link.name
@@ -359,12 +392,24 @@ impl Port {
     #[inline(always)]
     pub unsafe fn from_context(context: *mut c_void) -> Self {
         // SAFETY: as required above, this is the address of a leaked `PortCell`.
-        Self(unsafe { &*context.cast::<PortCell>() })
+        unsafe { Self::from_ptr(context.cast()) }
+    }
+
+    pub(crate) fn as_ptr(self) -> *mut PortCell {
+        std::ptr::from_ref(self.0).cast_mut()
+    }
+
+    /// # Safety
+    /// `cell` is what [`as_ptr`](Self::as_ptr) returned.
+    #[inline(always)]
+    pub(crate) unsafe fn from_ptr(cell: *mut PortCell) -> Self {
+        // SAFETY: as required above, this is the address of a leaked `PortCell`.
+        Self(unsafe { &*cell })
     }
 
     #[inline(always)]
     pub(crate) fn owner(self) -> *mut () {
-        std::ptr::from_ref(self.0).cast_mut().cast()
+        self.as_ptr().cast()
     }
 
     fn owns(self, slot: &Slot) -> bool {

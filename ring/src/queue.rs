@@ -16,16 +16,27 @@
 //! OVER is set with the terminal frame, or with the host's fault (then BY_HOST too), and no
 //! sender touches anything after it. A reader that leaves while LOCKED is set leaves GONE behind,
 //! and the sender, instead of unlocking, ends the generation and frees the slot. The terminal frame has an entry of its own, so a full queue
-//! never keeps a stream from ending. Whether the queue is full is asked under the lock: a head
+//! never keeps a stream from ending.
+//!
+//! While the calling thread is inside the stream's dispatch there is no reader, and the lock is
+//! biased: that thread sends without it, and any other contends first (see [`crate::slot`]).
+//!
+//! Whether the queue is full is asked under the lock: a head
 //! read before it may belong to another time than the tail, or to another stream.
 
 #![expect(unsafe_code, reason = "the word decides who may touch the cells")]
 
 use crate::error::Fault;
+use crate::fence;
 use crate::payload::{Answer, Payload};
 use crate::sid::{GENERATION_MASK, INDEX_MASK, Sid};
-use crate::slot::{ENDED, FREE, Left, Outcome, Reason, STREAM, Seen, Slot, why_over, word};
-use crate::sync::{AcqRel, Acquire, AtomicU32, AtomicU64, Relaxed, Release, UnsafeCell, backoff};
+use crate::slot::{
+    ANSWERING, BIASED, ENDED, FREE, Left, Outcome, Reason, STREAM, Seen, Slot, why_over, word,
+};
+use crate::sync::{
+    AcqRel, Acquire, AtomicU32, AtomicU64, Relaxed, Release, SeqCst, UnsafeCell, backoff,
+};
+use ringbox_abi::RawStatus;
 use std::task::Waker;
 
 const LOCKED: u64 = 1 << 18;
@@ -34,6 +45,11 @@ const OVER: u64 = 1 << 16;
 const GONE: u64 = 1 << 15;
 const BY_HOST: u64 = 1 << 14;
 const TAIL: u64 = BY_HOST - 1;
+
+/// `contended`: somebody wants the lock of a biased stream.
+const ASKED: u8 = 1;
+/// The same, and the thread inside is known to have seen it, or to see it before it sends.
+const KNOWN: u8 = 2;
 
 /// How many bytes of buffers a queue keeps for the next stream.
 const KEEP_QUEUED: usize = 256 << 10;
@@ -146,6 +162,8 @@ impl Slot {
     pub(crate) fn open_stream(&self, owner: *mut (), queue: Box<Queue>) -> Sid {
         let generation = self.word.load(Relaxed);
         debug_assert_eq!(generation & INDEX_MASK, FREE);
+        self.answering.store(BIASED, Relaxed);
+        self.contended.store(0, Relaxed);
         self.owner.store(owner, Release);
         // SAFETY: a free slot is its opener's alone.
         let old = self.queue.with_mut(|cell| unsafe { (*cell).replace(queue) });
@@ -154,10 +172,16 @@ impl Slot {
         Sid::from_raw(generation | u64::from(self.index))
     }
 
+    /// Dispatch has returned: from here on the calling thread is like any other.
+    #[inline(always)]
+    pub(crate) fn left_stream_dispatch(&self) {
+        self.answering.store(0, Release);
+    }
+
     /// The queue of the stream that is open.
     ///
     /// # Safety
-    /// The caller is the stream's reader, or a sender that holds the lock.
+    /// The caller is the stream's reader, or a sender that holds the lock or answers inside.
     #[inline(always)]
     unsafe fn stream_queue(&self) -> &Queue {
         self.queue.with(|cell| {
@@ -173,6 +197,42 @@ impl Slot {
     /// Takes the lock of an open stream: the word as it was, without LOCKED.
     #[inline(always)]
     fn lock(&self, sid: Sid, mine: impl Fn(&Self) -> bool) -> Result<u64, Reason> {
+        let now = self.word.load(Acquire);
+        // Asked after the word: what is found belongs to its generation, or to a later one.
+        if now & GENERATION_MASK == sid.generation() && self.answering.load(Acquire) & BIASED != 0 {
+            self.contend_for_stream();
+        }
+        self.lock_unbiased(sid, mine)
+    }
+
+    /// Waits until the thread that is inside the stream's dispatch will send by the lock only, or
+    /// has left.
+    #[cold]
+    #[inline(never)]
+    fn contend_for_stream(&self) {
+        // Dispatch returns at once, as a rule. (The models show what happens where it doesn't.)
+        #[cfg(not(loom))]
+        for mut turn in 0..50 {
+            if self.answering.load(Acquire) & BIASED == 0 {
+                return;
+            }
+            backoff(&mut turn);
+        }
+        if self.contended.load(Acquire) == KNOWN {
+            return;
+        }
+        self.contended.store(ASKED, SeqCst);
+        fence::heavy();
+        let mut turn = 0;
+        while self.answering.load(Acquire) & ANSWERING != 0 {
+            backoff(&mut turn);
+        }
+        self.contended.store(KNOWN, Release);
+    }
+
+    /// [`lock`](Self::lock) on the thread that is inside the stream's dispatch.
+    #[inline(always)]
+    fn lock_unbiased(&self, sid: Sid, mine: impl Fn(&Self) -> bool) -> Result<u64, Reason> {
         let mut now = self.word.load(Acquire);
         let mut turn = 0;
         loop {
@@ -225,7 +285,9 @@ impl Slot {
     #[inline(always)]
     pub(crate) fn send(&self, sid: Sid, owner: *mut (), sending: Sending<'_>) -> Sent {
         let Sending { answer, last, inside } = sending;
-        let now = match self.lock(sid, |slot| slot.owner.load(Relaxed) == owner) {
+        let mine = |slot: &Self| slot.owner.load(Relaxed) == owner;
+        let now = if inside { self.lock_unbiased(sid, mine) } else { self.lock(sid, mine) };
+        let now = match now {
             Ok(now) => now,
             Err(reason) => return Sent::As(Outcome::Dropped(reason)),
         };
@@ -260,6 +322,57 @@ impl Slot {
             Unlock::Clear(waker) => Sent::As(Outcome::Delivered(waker)),
             Unlock::ReaderGone => Sent::As(Outcome::Orphaned),
         }
+    }
+
+    /// [`send`](Self::send) of bytes to copy that don't end the stream, on the thread that is inside
+    /// its dispatch, without a locked instruction. False: nothing happened.
+    #[inline(always)]
+    pub(crate) fn copy_frame_inside(
+        &self,
+        sid: Sid,
+        owner: *mut (),
+        status: RawStatus,
+        bytes: &[u8],
+    ) -> bool {
+        let now = self.word.load(Relaxed);
+        let plain = now & (STREAM | LOCKED | OVER) == STREAM;
+        if !plain || !self.is_word_of(now, sid) || self.owner.load(Relaxed) != owner {
+            return false;
+        }
+        self.answering.store(BIASED | ANSWERING, Relaxed);
+        fence::light();
+        // The word is what it was: who changes it asks first, and has not.
+        let sent = self.contended.load(Relaxed) == 0 && self.push_inside(now, status, bytes);
+        if sent {
+            let tail = now.wrapping_add(1) & TAIL;
+            self.word.store(word(sid, STREAM) | tail, Release);
+        }
+        self.answering.store(BIASED, Release);
+        sent
+    }
+
+    /// Puts a frame at the tail of a queue that nobody reads yet, if there is room.
+    #[inline(always)]
+    fn push_inside(&self, now: u64, status: RawStatus, bytes: &[u8]) -> bool {
+        // SAFETY: this thread answers inside.
+        let queue = unsafe { self.stream_queue() };
+        let tail = (now & TAIL) as u32;
+        // SAFETY: `sent` is this thread's for as long as it answers inside.
+        let sent = queue.sent.with(|sent| unsafe { *sent });
+        let total = sent + bytes.len() as u64;
+        if tail as usize >= queue.frames || (tail > 0 && total > queue.limit) {
+            return false;
+        }
+        let entry = queue.entry(tail).get_mut();
+        // SAFETY: so is the entry at the tail, and there is room for it.
+        let entry = unsafe { entry.deref() };
+        entry.copy(status, bytes);
+        if entry.take_fault().is_some() {
+            return false;
+        }
+        // SAFETY: as above.
+        queue.sent.with_mut(|sent| unsafe { *sent = total });
+        true
     }
 
     /// The host ends the stream: what is queued stays, then comes the fault.
@@ -328,7 +441,7 @@ impl Slot {
     /// Sees whether there is more than `head`, or leaves the waker. Only the reader calls it.
     #[cold]
     #[inline(never)]
-    pub(crate) fn poll_stream(&self, sid: Sid, head: u32, waker: &Waker) -> Seen {
+    pub(crate) fn poll_stream(&self, sid: Sid, head: u64, waker: &Waker) -> Seen {
         let mut turn = 0;
         loop {
             let now = self.word.load(Acquire);
@@ -399,8 +512,8 @@ impl Slot {
     }
 
     #[inline(always)]
-    pub(crate) fn has_more(now: u64, head: u32) -> bool {
-        now & TAIL != u64::from(head) & TAIL
+    pub(crate) fn has_more(now: u64, head: u64) -> bool {
+        now & TAIL != head & TAIL
     }
 
     /// Whether the stream goes on: it isn't over, and its reader is there.
@@ -424,9 +537,18 @@ impl Slot {
     /// # Safety
     /// The caller is the stream's reader, and the word showed more than `head`.
     #[inline(always)]
-    pub(crate) unsafe fn frame(&self, head: u32) -> &UnsafeCell<Payload> {
+    pub(crate) unsafe fn frame(&self, head: u64) -> &UnsafeCell<Payload> {
         // SAFETY: the caller is the reader.
-        unsafe { self.stream_queue() }.entry(head)
+        unsafe { self.stream_queue() }.entry(head as u32)
+    }
+
+    /// How many bytes the stream's reader gave back.
+    ///
+    /// # Safety
+    /// The caller is the stream's reader.
+    pub(crate) unsafe fn bytes_taken(&self) -> usize {
+        // SAFETY: the caller is the reader.
+        unsafe { self.stream_queue() }.taken.load(Relaxed) as usize
     }
 
     /// Gives the frame at `head` back to the senders.
@@ -434,18 +556,19 @@ impl Slot {
     /// # Safety
     /// As for [`Slot::frame`], and no reference to the frame is alive.
     #[inline(always)]
-    pub(crate) unsafe fn free_frame(&self, head: u32) {
+    pub(crate) unsafe fn free_frame(&self, head: u64) {
         // SAFETY: the caller is the reader.
         let queue = unsafe { self.stream_queue() };
-        let bytes = queue.entry(head).with_mut(|entry| {
+        let bytes = {
+            let entry = queue.entry(head as u32).get_mut();
             // SAFETY: entries below the tail are the reader's.
-            let entry = unsafe { &mut *entry };
+            let entry = unsafe { entry.deref() };
             let bytes = entry.bytes().len() as u64;
             entry.trim();
             bytes
-        });
+        };
         queue.taken.store(queue.taken.load(Relaxed).wrapping_add(bytes), Relaxed);
-        queue.head.store(head.wrapping_add(1), Release);
+        queue.head.store(head.wrapping_add(1) as u32, Release);
     }
 }
 

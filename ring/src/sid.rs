@@ -30,9 +30,6 @@ pub const MAX_OPEN: usize = 1 << INDEX_BITS;
 pub struct Sid(u64);
 
 impl Sid {
-    /// Stands for a visit to a plugin that isn't a call. Never given to anybody.
-    pub(crate) const VISIT: Self = Self(NOTIFY);
-
     /// Takes any number a plugin may have sent. What it names is looked up when it is used.
     #[inline(always)]
     pub const fn from_raw(raw: u64) -> Self {

@@ -27,7 +27,8 @@
 //! other thread that wants to leave `INSIDE` sets `contended`, fences ([`fence::heavy`]) and, once
 //! `answering` is clear, goes on with compare-and-swap as ever; from there on so does the calling
 //! thread. One of the two sees the other. A heavy fence takes microseconds, so the other thread
-//! first gives dispatch some time to return. (Rejected: an inbox for what others send meanwhile,
+//! first gives dispatch some time to return. A stream's frames go the same way, with `BIASED` in the
+//! place of `INSIDE`. (Rejected: an inbox for what others send meanwhile,
 //! which has to be looked at on every call.)
 //!
 //! A stream's word is described in [`crate::queue`].
@@ -60,6 +61,16 @@ pub(crate) const STREAM: u64 = 1 << 19;
 
 const _: () = assert!(STREAM <= INDEX_MASK);
 
+/// The calling thread is writing an answer or a frame.
+pub(crate) const ANSWERING: u8 = 1;
+/// The calling thread is inside the dispatch of the slot's stream (a call's word says so itself).
+pub(crate) const BIASED: u8 = 2;
+
+/// `state` may hold something.
+pub(crate) const STATE: u8 = 1;
+/// The slot keeps no buffer and is taken after all others: its lane made it for a burst of calls.
+pub(crate) const SPARE: u8 = 2;
+
 /// No deadline is armed.
 pub(crate) const NEVER: u64 = u64::MAX;
 
@@ -79,12 +90,13 @@ pub(crate) struct Slot {
     /// When the waiter gives up, in the clock's nanoseconds. Written by the waiter alone.
     pub(crate) deadline: AtomicU64,
     pub(crate) index: u32,
-    /// Not 0 where `state` may hold something.
-    pub(crate) stateful: AtomicU8,
-    /// Not 0 while the calling thread answers inside dispatch. It alone writes it.
-    answering: AtomicU8,
-    /// Not 0 once another thread wants to end a call that is inside dispatch.
-    contended: AtomicU8,
+    /// What releasing the slot has to look at: [`STATE`] and [`SPARE`], most often neither.
+    pub(crate) marks: AtomicU8,
+    /// What the calling thread does inside dispatch: [`ANSWERING`], and for a stream [`BIASED`]. It
+    /// alone writes it.
+    pub(crate) answering: AtomicU8,
+    /// Not 0 once another thread wants to answer or end a call that is inside dispatch.
+    pub(crate) contended: AtomicU8,
     pub(crate) queue: UnsafeCell<Option<Box<Queue>>>,
     pub(crate) state: Mutex<Option<Box<SidState>>>,
 }
@@ -183,7 +195,7 @@ impl Slot {
             lane: AtomicPtr::new(std::ptr::null_mut()),
             deadline: AtomicU64::new(NEVER),
             index,
-            stateful: AtomicU8::new(0),
+            marks: AtomicU8::new(0),
             answering: AtomicU8::new(0),
             contended: AtomicU8::new(0),
             queue: UnsafeCell::new(None),
@@ -201,6 +213,18 @@ impl Slot {
         self.owner.store(owner, Release);
         self.word.store(generation | INSIDE, Release);
         Sid::from_raw(generation | u64::from(self.index))
+    }
+
+    /// Whether `sid` is the call that the slot serves now.
+    #[inline(always)]
+    pub(crate) fn serves(&self, sid: Sid) -> bool {
+        self.is_word_of(self.word.load(Relaxed), sid)
+    }
+
+    /// Whether `now`, which was this slot's word, is one of `sid`'s: of this slot and generation.
+    #[inline(always)]
+    pub(crate) fn is_word_of(&self, now: u64, sid: Sid) -> bool {
+        sid.as_raw() == now & GENERATION_MASK | u64::from(self.index)
     }
 
     /// A call whose dispatch has returned already.
@@ -243,8 +267,8 @@ impl Slot {
         }
     }
 
-    /// [`answer_inside`](Self::answer_inside) for bytes to copy, without a locked instruction.
-    /// False: nothing happened.
+    /// [`answer_inside`](Self::answer_inside) for bytes to copy, without a locked instruction, if
+    /// `sid` is the call that the slot serves. False: nothing happened.
     #[inline(always)]
     pub(crate) fn copy_inside(
         &self,
@@ -253,18 +277,25 @@ impl Slot {
         status: RawStatus,
         bytes: &[u8],
     ) -> bool {
-        if self.owner.load(Relaxed) != owner || self.word.load(Relaxed) != word(sid, INSIDE) {
+        let now = self.word.load(Relaxed);
+        if !self.is_word_of(now, sid) || now & INDEX_MASK != INSIDE {
             return false;
         }
-        self.answering.store(1, Relaxed);
+        if self.owner.load(Relaxed) != owner {
+            return false;
+        }
+        self.answering.store(ANSWERING, Relaxed);
         fence::light();
         if self.contended.load(Relaxed) != 0 {
             self.answering.store(0, Release);
             return false;
         }
-        // SAFETY: the word is INSIDE, which only this thread leaves while `answering` is set: a
-        // thread that found it clear had set `contended` before, which was just seen not to be so.
-        self.payload.with_mut(|payload| unsafe { &mut *payload }.copy(status, bytes));
+        {
+            let payload = self.payload.get_mut();
+            // SAFETY: the word is INSIDE, which only this thread leaves while `answering` is set: a
+            // thread that found it clear had set `contended` before, which was just seen not to be.
+            unsafe { payload.deref() }.copy(status, bytes);
+        }
         self.word.store(word(sid, READY), Release);
         true
     }
@@ -560,5 +591,31 @@ pub(crate) fn why_over(sid: Sid, now: u64) -> Reason {
         FREE => Reason::Unknown,
         ENDED => Reason::Late,
         _ => Reason::Double,
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inside_dispatch_one_answer_is_copied_and_only_to_the_slots_own_call() {
+        let owner = std::ptr::without_provenance_mut(64);
+        for index in 0..32u64 {
+            let slot = Slot::new(index as u32);
+            let sid = slot.open(owner);
+            for other in (0..32).filter(|other| *other != index) {
+                let other = Sid::from_raw(sid.as_raw() - index + other);
+                assert!(!slot.copy_inside(other, owner, RawStatus::OK, b"another slot's"));
+            }
+            assert!(!slot.copy_inside(sid, std::ptr::null_mut(), RawStatus::OK, b"foreign"));
+            assert!(slot.copy_inside(sid, owner, RawStatus::OK, b"the answer"));
+            for other in 0..32 {
+                let other = Sid::from_raw(sid.as_raw() - index + other);
+                assert!(!slot.copy_inside(other, owner, RawStatus::PANIC, b"another"));
+            }
+            // SAFETY: the word is READY, and this test is the waiter.
+            assert_eq!(unsafe { slot.payload() }.bytes(), b"the answer");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::StateError;
 use crate::sid::{GENERATION_MASK, Sid};
-use crate::slot::{Slot, is_busy, is_open};
+use crate::slot::{STATE, Slot, is_busy, is_open};
 use crate::sync::{Acquire, Relaxed};
 use std::sync::{MutexGuard, PoisonError};
 
@@ -59,7 +59,7 @@ pub(crate) fn set(
         Some(at) => kept.entries[at].1 = value.to_vec(),
         None => kept.entries.push((key.into(), value.to_vec())),
     }
-    slot.stateful.store(1, Relaxed);
+    slot.marks.fetch_or(STATE, Relaxed);
     Ok(())
 }
 
@@ -83,6 +83,6 @@ pub(crate) fn with<R>(
 #[inline(never)]
 pub(crate) fn clear(slot: &Slot) {
     let mut state = lock(slot);
-    slot.stateful.store(0, Relaxed);
+    slot.marks.fetch_and(!STATE, Relaxed);
     *state = None;
 }

@@ -36,28 +36,16 @@ pub struct Stream {
     link: &'static LinkCell,
     budget: u64,
     /// How many frames were given back.
-    head: u32,
+    head: u64,
     /// The slot's word when it was last looked at.
     seen: u64,
     ended: bool,
-    frames: u64,
-    bytes: usize,
 }
 
 impl Stream {
     #[inline]
     pub(crate) fn new(slot: &'static Slot, sid: Sid, link: &'static LinkCell) -> Self {
-        Self {
-            slot: Some(slot),
-            sid,
-            link,
-            budget: link.deadline,
-            head: 0,
-            seen: 0,
-            ended: false,
-            frames: 0,
-            bytes: 0,
-        }
+        Self { slot: Some(slot), sid, link, budget: link.deadline, head: 0, seen: 0, ended: false }
     }
 
     /// The call's name, as its plugin knows it.
@@ -80,12 +68,9 @@ impl Stream {
     ///
     /// # Errors
     /// The fault that ended the stream; once, then there is `None`.
-    #[inline]
-    pub async fn recv(&mut self) -> Result<Option<Frame<'_>>, CallError> {
-        let wait = Wait(self);
-        let more = std::future::poll_fn(|context| wait.0.poll_more(context)).await?;
-        drop(wait);
-        Ok(if more { Some(Frame { stream: self }) } else { None })
+    #[inline(always)]
+    pub fn recv(&mut self) -> Recv<'_> {
+        Recv { stream: Some(self) }
     }
 
     /// Sends data to the plugin's end.
@@ -113,7 +98,7 @@ impl Stream {
         self.look(context)
     }
 
-    #[inline]
+    #[inline(never)]
     fn look(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, CallError>> {
         let Some(slot) = self.slot.filter(|_| !self.ended) else {
             return Poll::Ready(Ok(false));
@@ -157,10 +142,15 @@ impl Stream {
         if std::mem::replace(&mut self.ended, true) {
             return None;
         }
-        self.link.finish(self.bytes, self.frames);
+        self.link.finish(self.bytes_read(slot), self.head);
         // SAFETY: the stream is over, so no sender touches the slot, and this is its reader.
         let fault = unsafe { slot.payload_mut() }.take_fault();
         fault.inspect(|fault| self.link.count_fault(fault))
+    }
+
+    fn bytes_read(&self, slot: &Slot) -> usize {
+        // SAFETY: this is the stream's reader, which has not left.
+        unsafe { slot.bytes_taken() }
     }
 
     /// The plugin refused the call: nothing is owed.
@@ -172,10 +162,12 @@ impl Stream {
     fn leave(&mut self) -> Option<Left> {
         let slot = self.slot.take()?;
         timer::disarm(slot);
+        // Asked while the queue is there for sure: a sender may free it once the reader has left.
+        let bytes = self.bytes_read(slot);
         let left = slot.leave_stream(self.sid);
         match left {
             Left::Over => drop(self.finish(slot)),
-            Left::Unanswered | Left::ToAnswerer => self.link.finish(self.bytes, self.frames),
+            Left::Unanswered | Left::ToAnswerer => self.link.finish(bytes, self.head),
         }
         if left != Left::ToAnswerer {
             // SAFETY: the reader has left and so has the last sender: the slot is this thread's.
@@ -193,13 +185,47 @@ impl Stream {
     }
 }
 
-/// A wait for a frame. One that is dropped takes its deadline with it.
-struct Wait<'a>(&'a mut Stream);
+/// A wait for a stream's next frame, from [`Stream::recv`].
+///
+/// # Cancel safety
+/// Dropping it loses no frame.
+///
+/// # Panics
+/// Polling it again after it was ready panics.
+#[derive(Debug)]
+#[must_use = "a frame is read by awaiting it"]
+pub struct Recv<'a> {
+    stream: Option<&'a mut Stream>,
+}
 
-impl Drop for Wait<'_> {
+impl<'a> Future for Recv<'a> {
+    type Output = Result<Option<Frame<'a>>, CallError>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let stream = self.stream.take().expect("a wait is not polled after it was ready");
+        if Slot::has_more(stream.seen, stream.head) {
+            return Poll::Ready(Ok(Some(Frame { stream })));
+        }
+        match stream.look(context) {
+            Poll::Ready(Ok(true)) => Poll::Ready(Ok(Some(Frame { stream }))),
+            Poll::Ready(Ok(false)) => Poll::Ready(Ok(None)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                self.stream = Some(stream);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Recv<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(slot) = self.0.slot {
+        // A wait that is over took its deadline back itself; another takes it with it.
+        if let Some(stream) = &self.stream
+            && let Some(slot) = stream.slot
+        {
             timer::disarm(slot);
         }
     }
@@ -291,12 +317,9 @@ impl std::ops::Deref for Frame<'_> {
 impl Drop for Frame<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        let bytes = self.len();
         // SAFETY: the frame is being dropped, so nothing borrows its bytes.
         unsafe { self.slot().free_frame(self.stream.head) };
-        self.stream.head = self.stream.head.wrapping_add(1);
-        self.stream.frames += 1;
-        self.stream.bytes += bytes;
+        self.stream.head += 1;
     }
 }
 

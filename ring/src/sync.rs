@@ -32,6 +32,28 @@ impl<T> UnsafeCell<T> {
     pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         f(self.0.get())
     }
+    /// As `with_mut`, for the hot path: a closure is inlined only where the optimizer likes.
+    #[inline(always)]
+    pub(crate) fn get_mut(&self) -> MutPtr<T> {
+        MutPtr(self.0.get())
+    }
+}
+
+/// loom's `MutPtr`, which watches the cell for as long as it lives.
+#[cfg(not(loom))]
+pub(crate) struct MutPtr<T>(*mut T);
+
+#[cfg(not(loom))]
+impl<T> MutPtr<T> {
+    /// # Safety
+    /// Nobody else touches the cell for as long as the reference lives.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "loom's interface")]
+    #[expect(unsafe_code, reason = "the cell's user decides who may touch it")]
+    pub(crate) unsafe fn deref(&self) -> &mut T {
+        // SAFETY: as required above.
+        unsafe { &mut *self.0 }
+    }
 }
 
 /// One step of a short wait for another thread that is in the middle of a copy.

@@ -2,7 +2,8 @@
 //!
 //! Each tally has one writer, so counting is a load and a store. Readers add up the tallies of
 //! every lane. A closed plugin is known to be idle when as many threads have left its code as
-//! have entered it: see [`enter`] for why that sum can be trusted.
+//! have entered it: see [`enter`] for why that sum can be trusted. What they entered for is what
+//! is counted, so that a call counts once and not twice.
 
 use crate::fence;
 use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release};
@@ -10,16 +11,16 @@ use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release};
 /// What is counted. A cache line of its own.
 #[repr(C, align(64))]
 pub(crate) struct Tally {
-    /// How often the thread went into the plugin's code, for calls and all else.
-    pub(crate) entered: AtomicU64,
+    /// How often the thread went into the plugin's code with a call that is owed an answer.
+    pub(crate) calls: AtomicU64,
+    /// With one that expects none, and so is over when it leaves.
+    pub(crate) notified: AtomicU64,
+    /// For all else.
+    pub(crate) visits: AtomicU64,
     /// How often it came out again.
     pub(crate) left: AtomicU64,
-    /// Calls that the plugin was handed.
-    pub(crate) calls: AtomicU64,
     /// Calls that are over for their caller.
     pub(crate) finished: AtomicU64,
-    /// Calls that expect no answer, and so are over when they leave.
-    pub(crate) notified: AtomicU64,
     pub(crate) bytes_in: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     pub(crate) frames: AtomicU64,
@@ -32,11 +33,11 @@ impl Tally {
     pub(crate) fn new() -> Self {
         let zero = || AtomicU64::new(0);
         Self {
-            entered: zero(),
-            left: zero(),
             calls: zero(),
-            finished: zero(),
             notified: zero(),
+            visits: zero(),
+            left: zero(),
+            finished: zero(),
             bytes_in: zero(),
             bytes_out: zero(),
             frames: zero(),
@@ -66,39 +67,41 @@ pub(crate) mod gate {
     pub(crate) const SHUT: u32 = 2;
 }
 
-/// Counts the thread in, unless the plugin is closed to what it comes for.
+/// Counts the thread in, by the count of what it comes for, unless the plugin is closed to that.
 ///
 /// This is one half of a pair. Here: count, fence, look at `closed`. Closing ([`is_idle`]): set
 /// `closed`, fence, add up. So either this thread sees that the plugin is closed and turns back,
 /// or whoever closes it sees this thread counted in, and waits until it is counted out.
 #[inline(always)]
-pub(crate) fn enter(tally: &Tally, closed: &AtomicU32, below: u32) -> bool {
+pub(crate) fn enter(entered: &AtomicU64, closed: &AtomicU32, below: u32) -> bool {
     if closed.load(Relaxed) >= below {
         return false;
     }
-    add(&tally.entered, 1);
+    add(entered, 1);
     fence::light();
     // Acquire: what was made before the gate was opened is there.
     if closed.load(Acquire) >= below {
-        turn_back(tally);
+        turn_back(entered);
         return false;
     }
     true
 }
 
-/// Takes back what [`enter`] counted, for a thread that did not go in after all.
+/// Takes back what [`enter`] counted.
 #[cold]
 #[inline(never)]
-pub(crate) fn turn_back(tally: &Tally) {
-    tally.entered.store(tally.entered.load(Relaxed).wrapping_sub(1), Release);
+fn turn_back(entered: &AtomicU64) {
+    entered.store(entered.load(Relaxed).wrapping_sub(1), Release);
 }
 
 /// Whether nobody is inside a plugin whose `closed` was set, with [`fence::heavy`] after it.
-pub(crate) fn is_idle<'a>(tallies: impl Iterator<Item = &'a Tally> + Clone) -> bool {
+pub(crate) fn is_idle<'a>(tallies: &(impl Iterator<Item = &'a Tally> + Clone)) -> bool {
     // Who is out is counted before who is in: a thread that does both meanwhile is then counted
     // in at least as often as out.
     let left = sum(tallies.clone(), |tally| &tally.left);
-    left == sum(tallies, |tally| &tally.entered)
+    let entered = |count: fn(&Tally) -> &AtomicU64| sum(tallies.clone(), count);
+    let calls = entered(|tally| &tally.calls).wrapping_add(entered(|tally| &tally.notified));
+    left == calls.wrapping_add(entered(|tally| &tally.visits))
 }
 
 /// The sum of one count over the lanes.

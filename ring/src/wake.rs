@@ -8,14 +8,12 @@ use std::task::Waker;
 pub(crate) fn wake(waker: Waker) {
     let here = lane::here();
     match here.lane_if_any() {
-        Some(lane) if here.is_inside() => lane.defer(waker),
+        Some(lane) if here.is_inside() => here.put_off(lane, waker),
         _ => run(waker),
     }
 }
 
 /// Wakes what was put off. A waker may call plugins itself, and so put off others.
-#[cold]
-#[inline(never)]
 pub(crate) fn run_deferred(lane: &lane::Lane) {
     while lane.has_deferred() {
         for waker in lane.take_deferred() {

@@ -212,7 +212,7 @@ fn fire(now: Instant) -> Option<Instant> {
 /// Raises the epoch of every engine that a guest runs in. False: none does.
 fn tick() -> bool {
     let mut engines: Vec<Engine> = Vec::new();
-    for place in lock().places.iter().filter(|place| place.turn.is_held()) {
+    for place in lock().places.iter().filter(|place| place.runs()) {
         let engine = &place.plugin.engine;
         if !engines.iter().any(|other| Engine::same(other, engine)) {
             engines.push(engine.clone());
@@ -223,5 +223,5 @@ fn tick() -> bool {
 }
 
 fn is_busy() -> bool {
-    lock().places.iter().any(|place| place.turn.is_held())
+    lock().places.iter().any(|place| place.runs())
 }

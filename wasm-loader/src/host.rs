@@ -112,8 +112,9 @@ macro_rules! interfaces {
             Ok(())
         }
 
-        /// The interfaces' names.
-        pub(crate) const INTERFACES: &[&str] = &[$($interface),*];
+        /// The functions' names, each with its interface's.
+        #[cfg(test)]
+        const NAMES: &[(&str, &[&str])] = &[$(($interface, &[$($name),*])),*];
     };
 }
 
@@ -188,6 +189,30 @@ interfaces! {
         /// A copy of a kept value.
         get = "get" (state, sid: u64, key: text) -> bytes {
             state.port.state(Sid::from_raw(sid), key)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_what_the_contract_says() {
+        let ring = include_str!("../../wit/nylon-ring/ring.wit");
+        let ext = include_str!("../../wit/nylon-ring-ext/ext.wit");
+        for (interface, functions) in NAMES {
+            let (package, rest) = interface.split_once('/').unwrap();
+            let (name, version) = rest.split_once('@').unwrap();
+            let wit = if package == "nylon:ring" { ring } else { ext };
+            assert!(wit.contains(&format!("package {package}@{version};")), "{interface}");
+            let body = wit.split_once(&format!("interface {name} {{")).unwrap().1;
+            let body = body.split_once("\n}").unwrap().0;
+            let declared = body.matches(": func(").count();
+            assert_eq!(declared, functions.len(), "{interface}");
+            for function in *functions {
+                assert!(body.contains(&format!("  {function}: func(")), "{function}");
+            }
         }
     }
 }

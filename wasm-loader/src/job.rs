@@ -84,23 +84,34 @@ impl OwnedCall {
 
     /// The call as it was.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&Invocation<'_>) -> R) -> R {
-        let payload = &*self.payload;
+        f(&self.invocation(&self.headers()))
+    }
+
+    /// Its headers.
+    pub(crate) fn headers(&self) -> Vec<Header<'_>> {
+        let OwnedTarget::Request { text, path, method, query, headers } = &self.target else {
+            return Vec::new();
+        };
+        let mut rest = &text[path + method + query..];
+        let mut part = |len: usize| {
+            let (first, after) = rest.split_at(len);
+            rest = after;
+            first
+        };
+        let header =
+            |(name, value): &(usize, usize)| Header { name: part(*name), value: part(*value) };
+        headers.iter().map(header).collect()
+    }
+
+    /// The call, with these headers.
+    pub(crate) fn invocation<'a>(&'a self, headers: &'a [Header<'a>]) -> Invocation<'a> {
         match &self.target {
-            OwnedTarget::Entry(id) => f(&Invocation::entry_id(*id, payload)),
-            OwnedTarget::Request { text, path, method, query, headers } => {
-                let mut rest = &**text;
-                let mut part = |len: usize| {
-                    let (first, after) = rest.split_at(len);
-                    rest = after;
-                    first
-                };
-                let (path, method, query) = (part(*path), part(*method), part(*query));
-                let headers: Vec<_> = headers
-                    .iter()
-                    .map(|(name, value)| Header { name: part(*name), value: part(*value) })
-                    .collect();
-                let request = Request { path, method, query, headers: &headers };
-                f(&Invocation::request(request, payload))
+            OwnedTarget::Entry(id) => Invocation::entry_id(*id, &self.payload),
+            OwnedTarget::Request { text, path, method, query, .. } => {
+                let (path, rest) = text.split_at(*path);
+                let (method, rest) = rest.split_at(*method);
+                let query = &rest[..*query];
+                Invocation::request(Request { path, method, query, headers }, &self.payload)
             }
         }
     }

@@ -79,6 +79,8 @@ limits! {
     /// that brings more is stopped. Default: 128 MiB, which is more than an answer may have, so that
     /// answers meet their own limit.
     host_call_bytes: usize = 128 << 20, 0, 4 << 30;
+    /// Handles of resources that an instance may have. Default: 16,384.
+    handles: usize = 16 << 10, 0, 1 << 28;
     /// Calls that an instance keeps open after `handle` returned. Default: 16,384.
     kept_calls: u32 = 16 << 10, 0, 1 << 20;
     /// Calls that wait for their turn with an instance. Default: 1,024.

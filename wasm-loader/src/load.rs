@@ -11,6 +11,7 @@ use crate::live::NoStart;
 use crate::loaded::{About, Loaded};
 use crate::log::LogRate;
 use crate::options::{Mode, Policy, WasmOptions};
+use crate::per_call::{Pen, PerCall};
 use crate::place::Place;
 use crate::plugin::Plugin;
 use crate::runner;
@@ -19,6 +20,7 @@ use crate::wasi::{self, Printed, Wasi};
 use ringbox_ring::Opening;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use wasmtime::component::Linker;
 
@@ -78,25 +80,41 @@ pub fn load_bytes(bytes: &[u8], name: &str, options: &WasmOptions) -> Result<Loa
         budget: nanos(budget),
         start_budget: nanos(limits.start_budget),
         log: LogRate::new(limits.log_bytes),
+        attached: AtomicBool::new(false),
         inline,
+        tokio: effective.needs_runner(),
         effective,
         printed,
     });
     let opening = Opening::new(name, options.limits)?;
-    let places: Box<[_]> = (0..count).map(|_| Place::new(&plugin, opening.port())).collect();
-    start(&plugin, &places)?;
-    let backend = Places::new(plugin.clone(), places.clone());
-    let attached = opening.attach(backend);
-    places.iter().for_each(|place| place.open());
+    let pen = matches!(options.policy, Policy::PerCall(_)).then(|| Arc::new(Pen::new(&limits)));
+    let place = |_| Place::new(&plugin, opening.port(), pen.as_ref());
+    let places: Box<[_]> = (0..count).map(place).collect();
+    start(&plugin, &places, pen.is_some())?;
+    let attached = match &pen {
+        None => opening.attach(Places::new(plugin.clone(), places.clone())),
+        Some(pen) => opening.attach(PerCall::new(plugin.clone(), places.clone(), pen.clone())),
+    };
+    plugin.attached.store(true, Relaxed);
+    for place in &places {
+        match &pen {
+            None => place.open(),
+            Some(pen) => pen.give_back(place),
+        }
+    }
     let about = About { policy: options.policy, pooled: chosen.pooled, inline };
-    Ok(Loaded::new(attached, about, plugin, &places))
+    Ok(Loaded::new(attached, about, plugin, &places, pen))
 }
 
-/// Starts an instance in each place.
-fn start(plugin: &Plugin, places: &[Arc<Place>]) -> Result<(), LoadError> {
+/// Starts an instance in each place; or, where each call will have its own, one to see that it does.
+fn start(plugin: &Plugin, places: &[Arc<Place>], per_call: bool) -> Result<(), LoadError> {
     places.iter().for_each(clock::add);
     let started = stack::with_room(plugin.limits.wasm_stack, || {
-        places.iter().try_for_each(|place| place.start())
+        if per_call {
+            places[0].start().map(|()| places[0].discard())
+        } else {
+            places.iter().try_for_each(|place| place.start())
+        }
     });
     let error = match started {
         Ok(Ok(())) => return Ok(()),

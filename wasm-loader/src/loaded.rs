@@ -2,6 +2,7 @@
 
 use crate::grants::Effective;
 use crate::options::Policy;
+use crate::per_call::Pen;
 use crate::place::Place;
 use crate::plugin::Plugin;
 use crate::wasi::Printed;
@@ -16,6 +17,7 @@ pub struct Loaded {
     about: About,
     plugin: Arc<Plugin>,
     places: Box<[Weak<Place>]>,
+    pen: Option<Arc<Pen>>,
 }
 
 /// How a plugin is run.
@@ -51,8 +53,10 @@ impl Loaded {
         about: About,
         plugin: Arc<Plugin>,
         places: &[Arc<Place>],
+        pen: Option<Arc<Pen>>,
     ) -> Self {
-        Self { attached, about, plugin, places: places.iter().map(Arc::downgrade).collect() }
+        let places = places.iter().map(Arc::downgrade).collect();
+        Self { attached, about, plugin, places, pen }
     }
 
     /// The handle to call through.
@@ -85,7 +89,8 @@ impl Loaded {
         let places = || self.places.iter().filter_map(Weak::upgrade);
         Usage {
             busy: places().filter(|place| place.turn.is_held()).count(),
-            queued: places().map(|place| place.turn.queued()).sum(),
+            queued: places().map(|place| place.turn.queued()).sum::<usize>()
+                + self.pen.as_ref().map_or(0, |pen| pen.waiting()),
             instances_lost: places().map(|place| place.lost()).sum(),
             suppressed_lines: self.plugin.log.suppressed(),
         }

@@ -13,6 +13,8 @@ use std::time::Duration;
 pub(crate) struct Meter {
     /// What this call may take, in nanoseconds.
     budget: AtomicU64,
+    /// The most that counts from one look to the next.
+    most: AtomicU64,
     /// What it took before `since`.
     used: AtomicU64,
     /// The thread's time when it was last read: 0 until the first tick.
@@ -24,25 +26,35 @@ pub(crate) struct Meter {
     stopped: AtomicU8,
 }
 
+/// What a call of this size brings takes the host a while to copy, in between two looks of the
+/// guest's. A guest that runs looks up at every tick, so what is more than that was the host's.
+const LARGE: usize = 64 << 10;
+const TICK: u64 = 1_000_000;
+
 const RUNS: u8 = 0;
 const OUT_OF_BUDGET: u8 = 1;
 const CANCELLED: u8 = 2;
 
 impl Meter {
-    /// A call begins.
+    /// Another instance begins.
+    pub(crate) fn renew(&self) {
+        self.stopped.store(RUNS, Relaxed);
+    }
+
+    /// A call begins that brings so many bytes.
     #[inline(always)]
-    pub(crate) fn begin(&self, sid: u64, budget: u64) {
+    pub(crate) fn begin(&self, sid: u64, budget: u64, bytes: usize) {
+        self.most.store(if bytes < LARGE { u64::MAX } else { 2 * TICK }, Relaxed);
         self.current.store(sid, Relaxed);
         self.budget.store(budget, Relaxed);
         self.used.store(0, Relaxed);
         self.since.store(0, Relaxed);
     }
 
-    /// A tick came while the guest ran. Whether it may go on.
+    /// A tick came while the guest ran. Whether it may go on; `leave` has it stopped in any case.
     #[cold]
-    pub(crate) fn tick(&self) -> bool {
-        let current = self.current.load(Relaxed);
-        if current != 0 && self.stop.load(Relaxed) == current {
+    pub(crate) fn tick(&self, leave: bool) -> bool {
+        if leave || self.is_stopped() {
             self.stopped.store(CANCELLED, Relaxed);
             return false;
         }
@@ -50,7 +62,7 @@ impl Meter {
         let since = self.since.swap(now, Relaxed);
         // A first tick comes within a tick of the call's beginning.
         let passed = if since == 0 { 0 } else { now.saturating_sub(since) };
-        let used = self.used.load(Relaxed) + passed;
+        let used = self.used.load(Relaxed) + passed.min(self.most.load(Relaxed));
         self.used.store(used, Relaxed);
         if used < self.budget.load(Relaxed) {
             return true;
@@ -90,6 +102,12 @@ impl Meter {
     /// Stops a call, if it is the one that the guest has, at the next tick.
     pub(crate) fn stop(&self, sid: Sid) {
         self.stop.store(sid.as_raw(), Relaxed);
+    }
+
+    /// Whether the call that the guest has is to be stopped.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let current = self.current.load(Relaxed);
+        current != 0 && self.stop.load(Relaxed) == current
     }
 
     /// Why the guest was stopped, if it was.

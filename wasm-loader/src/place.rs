@@ -4,32 +4,23 @@
 //! |---|---|---|---|
 //! | some | no | free or taken | serving |
 //! | none | yes | taken, by a runner or the clock, or on its way there | being replaced |
-//! | none | no | free or taken | empty: not started yet, or closed |
-
-#![expect(unsafe_code, reason = "a turn goes from thread to thread")]
+//! | none | no | free or taken | empty: not started yet, between two calls (`PerCall`), or closed |
 
 use crate::clock;
+use crate::fiber::Fiber;
 use crate::job::{Job, OwnedCall};
-use crate::live::{Entry, Live, NoStart, Said};
+use crate::live::{Entry, Live, Said};
 use crate::meter::Meter;
+use crate::per_call::Pen;
 use crate::plugin::Plugin;
-use crate::recover::{Next, REST, Strikes};
+use crate::recover::Strikes;
 use crate::runner;
-use crate::wire::WireStatus;
+use crate::work::cancel;
 use ringbox_ring::{
-    CallError, Delivery, Fault, Holding, Invocation, Port, Quarantine, Refusal, Sid, Standing,
-    Status, Trapped, Turn,
+    CallError, Holding, Invocation, Port, Quarantine, Refusal, Sid, Status, Trapped, Turn,
 };
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
-
-/// How long whoever has the turn runs what others left, before a runner does.
-const BATCH_CALLS: u32 = 16;
-const BATCH_TIME: Duration = Duration::from_micros(200);
-
-/// When data that a guest had no room for is offered again.
-const AGAIN: Duration = Duration::from_millis(1);
 
 /// A place.
 pub(crate) struct Place {
@@ -37,41 +28,51 @@ pub(crate) struct Place {
     /// The instances' own.
     pub(crate) port: Port,
     /// The plugin's, which calls belong to until they enter an instance.
-    main: Port,
+    pub(crate) main: Port,
     pub(crate) plugin: Arc<Plugin>,
-    meter: Arc<Meter>,
-    me: Weak<Place>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) me: Weak<Place>,
+    /// Where the place goes after each call, if each has an instance of its own.
+    pub(crate) pen: Option<Arc<Pen>>,
+    /// The call that such an instance is for.
+    pub(crate) serving: AtomicU64,
     /// Whether `quarantine` says anything, so that it is locked only then.
-    resting: AtomicBool,
-    quarantine: Mutex<Option<Quarantine>>,
+    pub(crate) resting: AtomicBool,
+    pub(crate) quarantine: Mutex<Option<Quarantine>>,
     /// Whether the guest had no room for data that it was offered.
-    stalled: AtomicBool,
+    pub(crate) stalled: AtomicBool,
+    /// What runs where no thread may stay.
+    pub(crate) fiber: Fiber,
     /// Instances that were lost.
-    lost: AtomicU64,
+    pub(crate) lost: AtomicU64,
 }
 
 /// What the turn is about.
 #[derive(Default)]
 pub(crate) struct Content {
-    live: Option<Box<Live>>,
-    lost: bool,
+    pub(crate) live: Option<Box<Live>>,
+    pub(crate) lost: bool,
+    /// Whether the place was taken out of the pen, and is to be given back.
+    pub(crate) out: bool,
+    /// The call that the instance is for, where each has its own.
+    pub(crate) sid: Option<Sid>,
     /// Dropped by whoever replaces it, not on a caller's time.
-    dead: Option<Box<Live>>,
-    strikes: Strikes,
+    pub(crate) dead: Option<Box<Live>>,
+    pub(crate) strikes: Strikes,
     /// How many instances there were.
-    number: u64,
+    pub(crate) number: u64,
 }
 
-type Held<'a> = Holding<'a, Content, Job>;
+pub(crate) type Held<'a> = Holding<'a, Content, Job>;
 
 /// A guest that was stopped, and the call that it had, if it had one.
-struct Stopped {
-    sid: Option<Sid>,
-    how: Trapped,
+pub(crate) struct Stopped {
+    pub(crate) sid: Option<Sid>,
+    pub(crate) how: Trapped,
 }
 
 impl Place {
-    pub(crate) fn new(plugin: &Arc<Plugin>, main: Port) -> Arc<Self> {
+    pub(crate) fn new(plugin: &Arc<Plugin>, main: Port, pen: Option<&Arc<Pen>>) -> Arc<Self> {
         let limits = &plugin.limits;
         Arc::new_cyclic(|me| Self {
             turn: Turn::new(Content::default(), limits.queued_calls, limits.queued_bytes),
@@ -80,9 +81,12 @@ impl Place {
             plugin: plugin.clone(),
             meter: Arc::default(),
             me: me.clone(),
+            pen: pen.cloned(),
+            serving: AtomicU64::new(0),
             resting: AtomicBool::new(false),
             quarantine: Mutex::new(None),
             stalled: AtomicBool::new(false),
+            fiber: Fiber::default(),
             lost: AtomicU64::new(0),
         })
     }
@@ -100,11 +104,7 @@ impl Place {
         sid: Sid,
         call: &Invocation<'_>,
     ) -> Result<(), Refusal> {
-        let Some(live) = &mut held.content().live else {
-            self.go_on(held);
-            return Err(CallError::Unloaded.into());
-        };
-        match self.call(live, sid, call) {
+        match self.call(held.content(), sid, call) {
             Ok(result) => {
                 self.leave(held);
                 result
@@ -114,6 +114,22 @@ impl Place {
                 Ok(())
             }
         }
+    }
+
+    /// Whether the place's instance is for this call.
+    pub(crate) fn is_serving(&self, sid: Sid) -> bool {
+        self.serving.load(Relaxed) == sid.as_raw()
+    }
+
+    /// Stops the call, if the guest runs for it, at the next tick.
+    pub(crate) fn stop(&self, sid: Sid) {
+        self.meter.stop(sid);
+        self.wake_fiber();
+    }
+
+    /// Whether a guest runs here, so that time has to be kept.
+    pub(crate) fn runs(&self) -> bool {
+        self.turn.is_held() && (self.plugin.inline || self.fiber.runs())
     }
 
     /// Leaves a call for whoever has the turn.
@@ -161,7 +177,7 @@ impl Place {
         }
     }
 
-    fn give_to_runner(&self, held: Held<'_>) {
+    pub(crate) fn give_to_runner(&self, held: Held<'_>) {
         held.give_up();
         runner::submit(self.arc());
     }
@@ -235,14 +251,20 @@ impl Place {
     pub(crate) fn resolve(&self, name: &str) -> Option<Option<u32>> {
         let mut held = self.turn.take()?;
         clock::busy();
-        let Some(live) = &mut held.content().live else {
-            self.go_on(held);
-            return None;
+        let content = held.content();
+        content.out = self.pen.is_some();
+        if content.out && self.make(content).is_err() {
+            self.leave(held);
+            return Some(None);
+        }
+        let Some(live) = &mut content.live else {
+            self.leave(held);
+            return Some(None);
         };
         match live.enter(Entry::Resolve(name)) {
             Ok(said) => {
                 self.leave(held);
-                Some(number(said))
+                Some(said.number())
             }
             Err(how) => {
                 self.lose(held, Stopped { sid: None, how });
@@ -251,312 +273,8 @@ impl Place {
         }
     }
 
-    /// Starts the first instance. The turn stays taken until [`open`](Self::open).
-    pub(crate) fn start(&self) -> Result<(), NoStart> {
-        let mut held = self.turn.take().expect("nobody knows the place yet");
-        clock::busy();
-        let started = self.make(held.content());
-        held.give_up();
-        started
-    }
-
-    /// The plugin can be called, and what its start left behind is run.
-    pub(crate) fn open(&self) {
-        // SAFETY: `start` gave the turn up for this.
-        let held = unsafe { self.turn.take_over() };
-        // Where it left nothing, the very first call finds the turn free.
-        if held.has_more() {
-            return self.give_to_runner(held);
-        }
-        if let Err(held) = held.release() {
-            self.give_to_runner(held);
-        }
-    }
-
-    fn make(&self, content: &mut Content) -> Result<(), NoStart> {
-        content.number += 1;
-        let (plugin, number) = (&self.plugin, content.number);
-        let live = Live::start(plugin, &self.me, self.port, &self.meter, number)?;
-        content.live = Some(live);
-        content.lost = false;
-        Ok(())
-    }
-
-    /// Runs a call in the guest. The outer result is whether it came back, the inner whether it
-    /// took the call.
-    #[inline(always)]
-    fn call(
-        &self,
-        live: &mut Live,
-        sid: Sid,
-        call: &Invocation<'_>,
-    ) -> Result<Result<(), Refusal>, Trapped> {
-        if live.state().keeps_too_many() {
-            let limit = self.plugin.limits.kept_calls;
-            return Ok(Err(CallError::TooManyKept { limit }.into()));
-        }
-        let answers = !sid.is_notify();
-        if answers && self.port.adopt(sid) == Delivery::Dropped {
-            // Its caller left before the guest has seen it.
-            return Ok(Ok(()));
-        }
-        match live.enter(Entry::Call(sid, call))? {
-            Said::Status(WireStatus::Ok) => {
-                if answers && self.port.standing(sid) != Standing::Over {
-                    live.state().keep(sid);
-                }
-                Ok(Ok(()))
-            }
-            said => Ok(Err(Refusal::Status(status(said)))),
-        }
-    }
-
-    /// Lets go of the turn, if nothing queued meanwhile.
-    #[inline(always)]
-    fn leave(&self, mut held: Held<'_>) {
-        if held.has_more() {
-            return self.go_on(held);
-        }
-        self.notice_silence(held.content());
-        if let Err(held) = held.release() {
-            self.go_on(held);
-        }
-    }
-
-    /// Runs what queued, for a while, and lets go.
-    #[cold]
-    #[inline(never)]
-    fn go_on(&self, mut held: Held<'_>) {
-        let (begin, mut calls) = (Instant::now(), 0);
-        loop {
-            while let Some(job) = held.pop() {
-                if let Some(live) = &mut held.content().live
-                    && let Err(stopped) = self.work(live, job)
-                {
-                    return self.lose(held, stopped);
-                }
-                calls += 1;
-                if calls >= BATCH_CALLS || begin.elapsed() >= BATCH_TIME {
-                    return self.give_to_runner(held);
-                }
-            }
-            self.notice_silence(held.content());
-            match held.release() {
-                Ok(()) => return,
-                Err(again) => held = again,
-            }
-        }
-    }
-
-    /// Ends what the guest keeps and nothing will have it answer.
-    #[inline(always)]
-    fn notice_silence(&self, content: &mut Content) {
-        if let Some(live) = &mut content.live {
-            for sid in live.state().silent() {
-                let _ = self.port.fault(sid, Fault::Unanswered);
-            }
-        }
-    }
-
-    /// Does one job.
-    fn work(&self, live: &mut Live, job: Job) -> Result<(), Stopped> {
-        let of = |sid| move |how| Stopped { sid, how };
-        match job {
-            Job::Call { sid, call } => {
-                let result = call.with(|call| self.call(live, sid, call)).map_err(of(Some(sid)))?;
-                if let Err(refusal) = result
-                    && !sid.is_notify()
-                {
-                    let _ = self.port.fault(sid, Fault::Refused { status: refused(&refusal) });
-                }
-                Ok(())
-            }
-            Job::Data { sid, data } => self.offer(live, sid, Some(data)).map_err(of(Some(sid))),
-            Job::Close { sid } => self.offer(live, sid, None).map_err(of(Some(sid))),
-            Job::Cancel { sid, surely } => cancel(live, sid, surely).map_err(of(None)),
-            Job::Retry => {
-                for (sid, data) in std::mem::take(&mut live.stalled) {
-                    self.offer(live, sid, data).map_err(of(Some(sid)))?;
-                }
-                Ok(())
-            }
-            Job::Wake { instance, token } => {
-                let state = live.state();
-                if state.number == instance {
-                    state.timers.set(state.timers.get() - 1);
-                    live.enter(Entry::Wake(token)).map_err(of(None))?;
-                }
-                Ok(())
-            }
-            Job::Resolve { name, answer } => {
-                let said = live.enter(Entry::Resolve(&name)).map_err(of(None))?;
-                let _ = answer.try_send(number(said));
-                Ok(())
-            }
-        }
-    }
-
-    /// Offers data that its caller was told is taken. What the guest has no room for is kept, and
-    /// offered again.
-    fn offer(&self, live: &mut Live, sid: Sid, data: Option<Box<[u8]>>) -> Result<(), Trapped> {
-        if self.port.standing(sid) != Standing::Stream {
-            return Ok(());
-        }
-        if live.stalled.iter().any(|(stalled, _)| *stalled == sid) {
-            live.stalled.push_back((sid, data));
-            return Ok(());
-        }
-        let entry = data.as_deref().map_or(Entry::Close(sid), |data| Entry::Data(sid, data));
-        let has_room = live.enter(entry)? != Said::Status(WireStatus::Backpressure);
-        if !has_room {
-            live.stalled.push_back((sid, data));
-        }
-        let stalled = !live.stalled.is_empty();
-        self.stalled.store(stalled, Relaxed);
-        if !has_room && live.stalled.len() == 1 {
-            clock::push_at(Instant::now(), AGAIN, self.arc(), Job::Retry);
-        }
-        Ok(())
-    }
-
-    /// The instance is lost: ends its calls, and has a runner replace it. The turn stays taken
-    /// until then.
-    #[cold]
-    #[inline(never)]
-    fn lose(&self, mut held: Held<'_>, stopped: Stopped) {
-        let Stopped { sid, how } = stopped;
-        let content = held.content();
-        content.dead = content.live.take();
-        content.lost = true;
-        self.lost.fetch_add(1, Relaxed);
-        self.stalled.store(false, Relaxed);
-        let plugin = self.port.plugin_name();
-        tracing::warn!(target: "ringbox::sandbox", plugin, "an instance is lost: {how}");
-        let fault = Fault::Trapped(Box::new(how));
-        if let Some(sid) = sid
-            && self.port.standing(sid) != Standing::Over
-        {
-            let _ = self.port.fault(sid, fault.clone());
-        }
-        self.port.end_all(&Fault::InstanceLost);
-        self.try_again(held, fault);
-    }
-
-    /// Has a runner replace the instance as soon as its failures allow.
-    fn try_again(&self, mut held: Held<'_>, last: Fault) {
-        let content = held.content();
-        match content.strikes.add(Instant::now()) {
-            Next::Again => self.give_to_runner(held),
-            Next::After(wait) => {
-                held.give_up();
-                clock::submit_at(Instant::now(), wait, self.arc());
-            }
-            Next::Quarantine => {
-                let quarantine = Quarantine::new(content.strikes.count(), REST, last);
-                tracing::warn!(
-                    target: "ringbox::sandbox", plugin = self.port.plugin_name(), "{quarantine}"
-                );
-                *self.quarantine.lock().unwrap_or_else(PoisonError::into_inner) = Some(quarantine);
-                self.resting.store(true, Relaxed);
-                while let Some(job) = held.pop() {
-                    if let Job::Call { sid, .. } = job {
-                        let _ = self.main.fault(sid, Fault::InstanceLost);
-                    }
-                }
-                held.give_up();
-                clock::submit_at(Instant::now(), REST, self.arc());
-            }
-        }
-    }
-
-    /// A runner has the place, and its turn.
-    pub(crate) fn run(&self) {
-        let visited = self.port.visit(|| {
-            clock::busy();
-            // SAFETY: whoever submitted the place gave its turn up for this.
-            let held = unsafe { self.turn.take_over() };
-            self.run_inside(held);
-        });
-        if visited.is_none() {
-            // The plugin is unloaded. What is left is its shutdown's.
-            // SAFETY: as above; the closure was not run.
-            self.abandon(unsafe { self.turn.take_over() });
-        }
-    }
-
-    fn run_inside(&self, mut held: Held<'_>) {
-        let content = held.content();
-        if !content.lost {
-            return self.go_on(held);
-        }
-        content.dead = None;
-        let rested = self.resting.load(Relaxed);
-        if rested {
-            content.strikes.rested(Instant::now());
-        }
-        match self.make(content) {
-            Ok(()) => {
-                self.resting.store(false, Relaxed);
-                self.go_on(held);
-            }
-            Err(NoStart::Trapped(how)) => {
-                self.try_again(held, Fault::Trapped(Box::new(how)));
-            }
-            Err(NoStart::Init(status)) => {
-                self.try_again(held, Fault::Refused { status: status.meaning() });
-            }
-        }
-    }
-
-    /// Lets go without running anything.
-    fn abandon(&self, mut held: Held<'_>) {
-        loop {
-            while held.pop().is_some() {}
-            match held.release() {
-                Ok(()) => return,
-                Err(again) => held = again,
-            }
-        }
-    }
-
-    /// Shuts the guest down, and empties the place. Nobody is inside it, or will be.
-    pub(crate) fn end(&self) {
-        let Some(mut held) = self.reclaim() else {
-            tracing::error!(
-                target: "ringbox::sandbox", plugin = self.port.plugin_name(),
-                "an instance does not come back, and is left as it is"
-            );
-            clock::remove(self);
-            return;
-        };
-        let content = std::mem::take(held.content());
-        if let Some(mut live) = content.live {
-            clock::busy();
-            if let Err(how) = live.enter(Entry::Shutdown) {
-                let plugin = self.port.plugin_name();
-                tracing::warn!(target: "ringbox::sandbox", plugin, "its shutdown: {how}");
-            }
-        }
-        self.abandon(held);
-        clock::forget(self);
-        clock::remove(self);
-    }
-
-    /// The turn, from wherever it waits.
-    fn reclaim(&self) -> Option<Held<'_>> {
-        let begin = Instant::now();
-        while begin.elapsed() < Duration::from_secs(5) {
-            if let Some(held) = self.turn.take() {
-                return Some(held);
-            }
-            if clock::forget(self) || runner::take_back(self) {
-                // SAFETY: the turn was given up for the sake of what was just taken back.
-                return Some(unsafe { self.turn.take_over() });
-            }
-            // A runner has it in its hands, and finds that the plugin is unloaded.
-            std::thread::sleep(Duration::from_micros(50));
-        }
-        None
+    pub(crate) fn weak(&self) -> Weak<Self> {
+        self.me.clone()
     }
 
     pub(crate) fn arc(&self) -> Arc<Self> {
@@ -564,40 +282,9 @@ impl Place {
     }
 }
 
-fn cancel(live: &mut Live, sid: Sid, surely: bool) -> Result<(), Trapped> {
-    live.stalled.retain(|(stalled, _)| *stalled != sid);
-    if live.state().forget(sid) || surely {
-        live.enter(Entry::Cancel(sid)).map(|_| ())
-    } else {
-        Ok(())
-    }
-}
-
-fn status(said: Said) -> Status {
-    match said {
-        Said::Status(status) => status.meaning(),
-        Said::Number(_) | Said::Nothing => Status::Ok,
-    }
-}
-
-fn number(said: Said) -> Option<u32> {
-    match said {
-        Said::Number(number) => number,
-        Said::Status(_) | Said::Nothing => None,
-    }
-}
-
-/// What a call that had waited is told in place of a refusal.
-fn refused(refusal: &Refusal) -> Status {
-    match refusal {
-        Refusal::Status(status) => *status,
-        _ => Status::Backpressure,
-    }
-}
-
 /// A guest took data, or said why not.
 fn fed(said: Said) -> Result<(), CallError> {
-    match status(said) {
+    match said.status() {
         Status::Ok => Ok(()),
         Status::Backpressure => Err(CallError::Backpressure),
         status => Err(CallError::Refused { status }),

@@ -6,6 +6,7 @@ use crate::limits::WasmLimits;
 use crate::log::LogRate;
 use crate::state::State;
 use crate::wasi::Printed;
+use std::sync::atomic::AtomicBool;
 use wasmtime::Engine;
 use wasmtime::component::InstancePre;
 
@@ -20,8 +21,12 @@ pub(crate) struct Plugin {
     /// The same for `init` and `shutdown`.
     pub(crate) start_budget: u64,
     pub(crate) log: LogRate,
-    /// Whether calls may run on their caller's thread.
+    /// Whether the plugin was attached: once it is shut after that, it is unloaded.
+    pub(crate) attached: AtomicBool,
+    /// Whether calls may run on their caller's thread. Else they are fibers, on runners.
     pub(crate) inline: bool,
+    /// Whether host functions need tokio: those of a real WASI grant do.
+    pub(crate) tokio: bool,
     /// What it was granted.
     pub(crate) effective: Effective,
     /// What its instances have printed.

@@ -26,6 +26,7 @@ pub(crate) enum Next {
 #[derive(Debug, Default)]
 pub(crate) struct Strikes {
     count: u32,
+    /// When it was tried again after the last one.
     last: Option<Instant>,
 }
 
@@ -36,13 +37,18 @@ impl Strikes {
             let seconds = now.saturating_duration_since(last).as_nanos() / FORGIVEN.as_nanos();
             self.count = self.count.saturating_sub(u32::try_from(seconds).unwrap_or(u32::MAX));
         }
-        self.last = Some(now);
         self.count = (self.count + 1).min(TOO_MANY);
-        match self.count {
-            ..=FREE => Next::Again,
-            TOO_MANY => Next::Quarantine,
-            count => Next::After((FIRST * (1 << (count - FREE - 1))).min(LONGEST)),
-        }
+        let (next, wait) = match self.count {
+            ..=FREE => (Next::Again, Duration::ZERO),
+            TOO_MANY => (Next::Quarantine, REST),
+            count => {
+                let wait = (FIRST * (1 << (count - FREE - 1))).min(LONGEST);
+                (Next::After(wait), wait)
+            }
+        };
+        // Waiting is no merit: what is forgiven counts from when it is tried again.
+        self.last = Some(now + wait);
+        next
     }
 
     /// How many there are.
@@ -64,8 +70,13 @@ mod tests {
     #[test]
     fn failures_in_a_row_wait_longer_and_longer_and_then_rest() {
         let mut strikes = Strikes::default();
-        let now = Instant::now();
-        let nexts: Vec<_> = (0..12).map(|_| strikes.add(now)).collect();
+        let mut now = Instant::now();
+        let next = |_| {
+            let next = strikes.add(now);
+            now += if let Next::After(wait) = next { wait } else { Duration::ZERO };
+            next
+        };
+        let nexts: Vec<_> = (0..12).map(next).collect();
         assert_eq!(nexts[..3], [Next::Again; 3]);
         let ms = [10, 20, 40, 80, 160, 320, 640, 1000];
         assert_eq!(nexts[3..11], ms.map(|ms| Next::After(Duration::from_millis(ms))));

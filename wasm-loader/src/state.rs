@@ -4,9 +4,10 @@ use crate::limiter::Limiter;
 use crate::meter::Meter;
 use crate::place::Place;
 use crate::plugin::Plugin;
-use crate::wasi::{HasWasi, Wasi};
+use crate::wasi::{GrantError, HasWasi, Wasi};
 use ringbox_ring::{Port, Sid, Standing};
 use std::cell::{Cell, RefCell};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
 /// A store's data.
@@ -22,6 +23,8 @@ pub(crate) struct State {
     pub(crate) timers: Cell<usize>,
     /// Calls that the guest keeps.
     pub(crate) kept: RefCell<Vec<Sid>>,
+    /// Whether the guest is being shut down.
+    pub(crate) ending: Cell<bool>,
     pub(crate) wasi: Wasi,
 }
 
@@ -32,6 +35,29 @@ impl HasWasi for State {
 }
 
 impl State {
+    /// For the place's next instance.
+    pub(crate) fn new(place: &Place, number: u64) -> Result<Self, GrantError> {
+        Ok(Self {
+            port: place.port,
+            plugin: place.plugin.clone(),
+            place: place.weak(),
+            number,
+            meter: place.meter.clone(),
+            limiter: Limiter::new(place.plugin.limits),
+            timers: Cell::new(0),
+            kept: RefCell::default(),
+            ending: Cell::new(false),
+            wasi: Wasi::new(&place.plugin.effective, &place.plugin.printed)?,
+        })
+    }
+
+    /// A tick came while the guest ran. Whether it may go on.
+    pub(crate) fn tick(&self) -> bool {
+        // Whoever unloads the plugin waits until nobody is inside.
+        let unloaded = self.port.is_shut() && self.plugin.attached.load(Relaxed);
+        self.meter.tick(unloaded && !self.ending.get())
+    }
+
     /// The guest keeps a call: `handle` returned, and it is still open.
     pub(crate) fn keep(&self, sid: Sid) {
         self.kept.borrow_mut().push(sid);

@@ -21,6 +21,12 @@ pub(crate) fn host_panicked(state: &State) -> Trapped {
     Trapped::new(cause, state.wasi.stderr_tail().into())
 }
 
+/// The guest was left while it waited, since nobody needs it any more.
+#[cold]
+pub(crate) fn cancelled(state: &State) -> Trapped {
+    Trapped::new(TrapCause::Cancelled, state.wasi.stderr_tail().into())
+}
+
 fn cause(error: &Error, state: &State) -> TrapCause {
     if let Some(stopped) = state.meter.stopped() {
         return stopped;

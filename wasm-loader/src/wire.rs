@@ -1,13 +1,14 @@
 //! The contract's types, as they cross into a component and out of it.
 
 use ringbox_abi::{RawStatus, Status};
-use ringbox_ring::Request;
+use ringbox_ring::{Header, Request};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 /// `nylon:ring/types.status`. A case's place is the number that travels in the native ABI.
 #[derive(ComponentType, Lift, Lower, Debug, Copy, Clone, PartialEq, Eq)]
 #[component(enum)]
 #[repr(u8)]
+#[expect(dead_code, reason = "a guest's statuses are all made by lifting")]
 pub(crate) enum WireStatus {
     #[component(name = "ok")]
     Ok,
@@ -43,6 +44,7 @@ impl WireStatus {
 #[derive(ComponentType, Lift, Lower, Debug, Copy, Clone, PartialEq, Eq)]
 #[component(enum)]
 #[repr(u8)]
+#[expect(dead_code, reason = "a guest's levels are all made by lifting")]
 pub(crate) enum WireLevel {
     #[component(name = "error")]
     Error,
@@ -77,27 +79,41 @@ pub(crate) struct WireRequest<'a> {
 /// Requests with no more headers than this are passed without an allocation.
 const FEW: usize = 16;
 
-/// Runs `f` with the request as the guest takes it.
-#[inline(always)]
-pub(crate) fn with_request<R>(request: &Request<'_>, f: impl FnOnce(WireRequest<'_>) -> R) -> R {
-    let whole = |headers| WireRequest {
-        path: request.path,
-        method: request.method,
-        query: request.query,
-        headers,
-    };
-    let header = |at: usize| {
-        let header = &request.headers[at];
-        WireHeader { key: header.name, value: header.value }
-    };
-    match request.headers.len() {
-        0 => f(whole(&[])),
-        count @ 1..=FEW => {
-            let none = WireHeader { key: "", value: "" };
-            let headers: [_; FEW] =
-                std::array::from_fn(|at| if at < count { header(at) } else { none });
-            f(whole(&headers[..count]))
+/// A request's headers, as the guest takes them.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack, for one call")]
+pub(crate) enum WireHeaders<'a> {
+    None,
+    Few([WireHeader<'a>; FEW], usize),
+    Many(Vec<WireHeader<'a>>),
+}
+
+impl<'a> WireHeaders<'a> {
+    #[inline(always)]
+    pub(crate) fn of(request: &Request<'a>) -> Self {
+        if request.headers.is_empty() { Self::None } else { Self::some(request.headers) }
+    }
+
+    #[inline(never)]
+    fn some(headers: &'a [Header<'a>]) -> Self {
+        let wire = |header: &Header<'a>| WireHeader { key: header.name, value: header.value };
+        if headers.len() > FEW {
+            return Self::Many(headers.iter().map(wire).collect());
         }
-        count => f(whole(&(0..count).map(header).collect::<Vec<_>>())),
+        let mut few = [WireHeader { key: "", value: "" }; FEW];
+        for (few, header) in few.iter_mut().zip(headers) {
+            *few = wire(header);
+        }
+        Self::Few(few, headers.len())
+    }
+
+    /// The whole request, with these headers.
+    #[inline(always)]
+    pub(crate) fn with(&'a self, request: &Request<'a>) -> WireRequest<'a> {
+        let headers = match self {
+            Self::None => &[],
+            Self::Few(headers, count) => &headers[..*count],
+            Self::Many(headers) => &**headers,
+        };
+        WireRequest { path: request.path, method: request.method, query: request.query, headers }
     }
 }

@@ -12,6 +12,7 @@ ringbox_conformance::suite!(wasm, Sandboxed(BARE));
 ringbox_conformance::suite!(wasm_with_std, Sandboxed(WASI));
 ringbox_conformance::suite!(wasm_base, Base);
 ringbox_conformance::suite!(wasm_pool, Many(Policy::Pool(4)));
+ringbox_conformance::suite!(wasm_per_call, Many(Policy::PerCall(64)));
 
 use Ability::{
     Backpressure, CancelNotice, Data, Keeps, KeepsAbandoned, KeepsStateInPanic, Later, Numbers,

@@ -15,7 +15,106 @@ const TAKEN: Sender = Sender::As(Fate::Taken);
 fn open(slot: &Slot, owner: *mut (), frames: usize, bytes: usize) -> Sid {
     let mut queue = Queue::new(frames);
     queue.reset(bytes);
-    slot.open_stream(owner, queue)
+    let sid = slot.open_stream(owner, queue);
+    slot.left_stream_dispatch();
+    sid
+}
+
+/// As [`open`], with dispatch still on the stack.
+fn open_inside(slot: &Slot, frames: usize) -> Sid {
+    let mut queue = Queue::new(frames);
+    queue.reset(100);
+    slot.open_stream(MINE, queue)
+}
+
+/// Sends as the thread inside dispatch does: without the lock, or else by it.
+fn send_inside(slot: &Slot, sid: Sid, value: u8) -> Sender {
+    if slot.copy_frame_inside(sid, MINE, RawStatus::OK, &[value; 3]) {
+        return TAKEN;
+    }
+    let answer = Answer::Copied(RawStatus::OK, &[value; 3]);
+    match slot.send(sid, MINE, Sending { answer, last: false, inside: true }) {
+        Sent::As(outcome) => Sender::As(settle(slot, sid, outcome)),
+        Sent::Full => Sender::Full,
+    }
+}
+
+fn rest(reader: &mut Reader<'_>) -> (Vec<u8>, Read) {
+    let mut frames = vec![];
+    loop {
+        match reader.try_read() {
+            Read::Frame(value) => frames.push(value),
+            end => return (frames, end),
+        }
+    }
+}
+
+#[test]
+fn frames_sent_inside_dispatch_and_by_another_thread_all_arrive() {
+    model(|| {
+        let slot = Arc::new(Slot::new(3));
+        let sid = open_inside(&slot, 4);
+        let sending = spawn(&slot, move |slot| assert_eq!(send(slot, sid, 9), TAKEN));
+        assert_eq!(send_inside(&slot, sid, 1), TAKEN);
+        assert_eq!(send_inside(&slot, sid, 2), TAKEN);
+        slot.left_stream_dispatch();
+        sending.join().unwrap();
+        let mut reader = Reader::new(&slot, sid);
+        let (mut frames, end) = rest(&mut reader);
+        assert_eq!(end, Read::Nothing);
+        let own: Vec<u8> = frames.iter().copied().filter(|value| *value != 9).collect();
+        assert_eq!(own, [1, 2], "one sender's frames come in order");
+        frames.retain(|value| *value == 9);
+        assert_eq!(frames, [9]);
+        assert!(reader.leave());
+    });
+}
+
+#[test]
+fn a_stream_that_is_ended_while_dispatch_sends_keeps_what_was_taken() {
+    model(|| {
+        let slot = Arc::new(Slot::new(3));
+        let sid = open_inside(&slot, 4);
+        let ending = spawn(&slot, move |slot| assert_eq!(end(slot, sid), Fate::Taken));
+        let taken = [1, 2].map(|value| send_inside(&slot, sid, value));
+        slot.left_stream_dispatch();
+        ending.join().unwrap();
+        let mut reader = Reader::new(&slot, sid);
+        let (frames, over) = rest(&mut reader);
+        assert_eq!(over, Read::Over(Some(Fault::Unloaded)));
+        let expected: Vec<u8> = [1, 2]
+            .into_iter()
+            .zip(taken)
+            .filter(|(_, sent)| *sent == TAKEN)
+            .map(|(value, _)| value)
+            .collect();
+        assert_eq!(frames, expected);
+        assert!(reader.leave());
+    });
+}
+
+#[test]
+fn a_late_frame_meets_the_slots_next_stream_and_harms_nothing() {
+    model(|| {
+        let slot = Arc::new(Slot::new(3));
+        let first = open_inside(&slot, 4);
+        let late = spawn(&slot, move |slot| send(slot, first, 9));
+        slot.left_stream_dispatch();
+        let orphaned = !Reader::new(&slot, first).leave();
+        let late = if orphaned {
+            Some(late.join().unwrap())
+        } else {
+            drop(late);
+            None
+        };
+        assert!(matches!(late, None | Some(Sender::As(Fate::Orphaned))), "{late:?}");
+        let second = open_inside(&slot, 4);
+        assert_eq!(send_inside(&slot, second, 1), TAKEN);
+        slot.left_stream_dispatch();
+        let mut reader = Reader::new(&slot, second);
+        assert_eq!(rest(&mut reader), (vec![1], Read::Nothing));
+        assert!(reader.leave());
+    });
 }
 
 /// Sends three bytes of `value`.
@@ -45,7 +144,7 @@ fn end(slot: &Slot, sid: Sid) -> Fate {
 struct Reader<'a> {
     slot: &'a Slot,
     sid: Sid,
-    head: u32,
+    head: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]

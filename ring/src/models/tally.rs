@@ -24,7 +24,7 @@ impl Plugin {
     /// Uses the backend, if it is let in.
     fn call(&self, lane: usize) -> bool {
         let tally = &self.tallies[lane];
-        let inside = enter(tally, &self.closed, gate::CALLS);
+        let inside = enter(&tally.calls, &self.closed, gate::CALLS);
         if inside {
             self.look();
             add(&tally.left, 1);
@@ -44,7 +44,7 @@ impl Plugin {
 
     /// Takes the backend out, if nobody is inside.
     fn take(&self) -> bool {
-        let idle = tally::is_idle(self.tallies.iter());
+        let idle = tally::is_idle(&self.tallies.iter());
         if idle {
             // SAFETY: loom checks that nobody looks at the backend meanwhile.
             self.backend.with_mut(|backend| unsafe { *backend = None });
@@ -80,8 +80,8 @@ fn calls_and_visits_one_in_the_other_are_all_waited_for() {
             let plugin = plugin.clone();
             thread::spawn(move || {
                 let tally = &plugin.tallies[0];
-                if enter(tally, &plugin.closed, gate::CALLS) {
-                    if enter(tally, &plugin.closed, gate::VISITS) {
+                if enter(&tally.calls, &plugin.closed, gate::CALLS) {
+                    if enter(&tally.visits, &plugin.closed, gate::VISITS) {
                         plugin.look();
                         add(&tally.left, 1);
                     }

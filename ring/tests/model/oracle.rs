@@ -172,6 +172,17 @@ struct Entry {
 }
 
 impl Entry {
+    /// A call is over. One that is answered inside its dispatch is over then, all others are when
+    /// their caller takes what came of them, or leaves.
+    fn count_call(&mut self, counts: &mut Counts) {
+        if !std::mem::replace(&mut self.counted, true) {
+            counts.finished += 1;
+            if self.state == State::Answered && !self.told_end {
+                counts.bytes_out += self.bytes.len() as u64;
+            }
+        }
+    }
+
     /// A stream is over for its reader.
     fn count_stream(&mut self, counts: &mut Counts) {
         if !std::mem::replace(&mut self.counted, true) {
@@ -326,7 +337,11 @@ impl World {
             self.loads[load].counts.finished += 1;
             self.entries[at].state = State::Over;
         } else {
-            self.entries[at].handle = Handle::Call(result.unwrap());
+            let entry = &mut self.entries[at];
+            entry.handle = Handle::Call(result.unwrap());
+            if entry.state == State::Answered {
+                entry.count_call(&mut self.loads[load].counts);
+            }
         }
     }
 
@@ -470,7 +485,6 @@ impl World {
         match (&entry.state, result) {
             (State::Answered, Ok(bytes)) if !entry.told_end => {
                 assert_eq!(bytes, entry.bytes, "another call's answer");
-                counts.bytes_out += bytes.len() as u64;
             }
             (State::Answered, Err(error)) if entry.told_end => {
                 assert_eq!(error, CallError::from(Fault::InstanceLost));
@@ -482,7 +496,7 @@ impl World {
             }
             (state, result) => panic!("{result:?} of a call that is {state:?}"),
         }
-        counts.finished += 1;
+        entry.count_call(counts);
         entry.state = State::Over;
     }
 
@@ -492,7 +506,7 @@ impl World {
         match std::mem::replace(&mut entry.handle, Handle::None) {
             Handle::None => return,
             Handle::Call(_) => {
-                counts.finished += 1;
+                entry.count_call(counts);
                 counts.cancelled += u64::from(entry.state == State::Open);
                 let faulted = match entry.state {
                     State::Answered => entry.told_end,

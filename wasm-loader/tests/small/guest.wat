@@ -81,6 +81,10 @@
         (return (i32.const 0))))
       ;; s: spin
       (if (i32.eq (local.get $what) (i32.const 115)) (then (call $spin)))
+      ;; S: write a line, and spin
+      (if (i32.eq (local.get $what) (i32.const 83)) (then
+        (call $write (i32.const 2) (i32.const 64) (i32.const 4))
+        (call $spin)))
       ;; u: unreachable
       (if (i32.eq (local.get $what) (i32.const 117)) (then unreachable))
       ;; r: recurse

@@ -9,7 +9,7 @@ mod sides;
 use anyhow::{Result, ensure};
 use clap::Parser as _;
 use ringbox::Request;
-use ringbox_benches::{Options, Rows, Side as Timed, both, count_to, ping_pong, report, together};
+use ringbox_benches::{Options, Rows, Side as Timed, both, count_to, hidden, ping_pong, report, together};
 use sides::{Deferred, Ffi, Ours, Peer, Side};
 use std::cell::Cell;
 use std::hint::black_box;
@@ -84,28 +84,28 @@ fn immediate(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
     rows.row(
         "native/notify/0B",
         name,
-        |n| count_to(n, || ours.notify(*black_box(&none))),
-        |n| count_to(n, || peer.notify(*black_box(&none))),
+        |n| count_to(n, || ours.notify(hidden(none))),
+        |n| count_to(n, || peer.notify(hidden(none))),
     );
     rows.row(
         "native/notify-by-id/0B",
         name,
-        |n| count_to(n, || ours.notify_by_id(*black_box(&none))),
-        |n| count_to(n, || peer.notify_by_id(*black_box(&none))),
+        |n| count_to(n, || ours.notify_by_id(hidden(none))),
+        |n| count_to(n, || peer.notify_by_id(hidden(none))),
     );
     for (size, len) in &SIZES[..2] {
         let payload = &data[..*len];
         rows.row(
             &format!("native/fast/{size}"),
             name,
-            |n| count_to(n, || ours.fast(*black_box(&payload))),
-            |n| count_to(n, || peer.fast(*black_box(&payload))),
+            |n| count_to(n, || ours.fast(hidden(payload))),
+            |n| count_to(n, || peer.fast(hidden(payload))),
         );
         rows.row_of(
             &format!("native/stream/frame/{size}"),
             name,
-            Timed { run: |n| count_to(n, || ours.stream(*black_box(&payload))), each: FRAMES },
-            Timed { run: |n| count_to(n, || peer.stream(*black_box(&payload))), each: FRAMES },
+            Timed { run: |n| count_to(n, || ours.stream(hidden(payload))), each: FRAMES },
+            Timed { run: |n| count_to(n, || peer.stream(hidden(payload))), each: FRAMES },
         );
     }
     for (size, len) in SIZES {
@@ -113,16 +113,16 @@ fn immediate(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
         rows.row(
             &format!("native/unary/{size}"),
             name,
-            |n| count_to(n, || ours.unary(*black_box(&payload))),
-            |n| count_to(n, || peer.unary(*black_box(&payload))),
+            |n| count_to(n, || ours.unary(hidden(payload))),
+            |n| count_to(n, || peer.unary(hidden(payload))),
         );
     }
     let payload = &data[..128];
     rows.row(
         "native/unary-by-id/128B",
         name,
-        |n| count_to(n, || ours.unary_by_id(*black_box(&payload))),
-        |n| count_to(n, || peer.unary_by_id(*black_box(&payload))),
+        |n| count_to(n, || ours.unary_by_id(hidden(payload))),
+        |n| count_to(n, || peer.unary_by_id(hidden(payload))),
     );
 }
 
@@ -130,7 +130,7 @@ const TWO_THREADS: &str = "native/unary-2-threads/128B";
 
 fn unary(side: &impl Side, turns: u64) {
     let payload = [7u8; 128];
-    count_to(turns, || side.unary(black_box(&payload)));
+    count_to(turns, || side.unary(hidden(&payload)));
 }
 
 fn two_threads(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
@@ -162,7 +162,7 @@ fn two_threads_against_one(rows: &mut Rows, ours: &Ours) {
             TWO_THREADS,
             "one-thread",
             Timed { run: two, each: 2 },
-            Timed { run: |n| count_to(n, || ours.unary(black_box(&payload))), each: 1 },
+            Timed { run: |n| count_to(n, || ours.unary(hidden(&payload))), each: 1 },
         );
     });
 }
@@ -180,7 +180,7 @@ fn wait_for(side: &impl Deferred, turns: u64) -> Duration {
         let mut sum = 0u64;
         while let Some(less) = left.get().checked_sub(1) {
             left.set(less);
-            sum = sum.wrapping_add(side.deferred(black_box(&payload)).await);
+            sum = sum.wrapping_add(side.deferred(hidden(&payload)).await);
         }
         sum
     }));

@@ -56,7 +56,7 @@ impl Ours {
     }
 
     pub(crate) fn request(&self, request: &Request) -> u64 {
-        block_on(async { sum(&self.plugin.request(request).await.expect(FAILED)) })
+        sum(&block_on(self.plugin.request(request)).expect(FAILED))
     }
 }
 
@@ -86,12 +86,12 @@ impl Side for Ours {
 
     #[inline(always)]
     fn unary(&self, payload: &[u8]) -> u64 {
-        block_on(async { sum(&self.plugin.call_response("echo", payload).await.expect(FAILED)) })
+        sum(&block_on(self.plugin.call_response("echo", payload)).expect(FAILED))
     }
 
     #[inline(always)]
     fn unary_by_id(&self, payload: &[u8]) -> u64 {
-        block_on(async { sum(&self.echo.call_response(payload).await.expect(FAILED)) })
+        sum(&block_on(self.echo.call_response(payload)).expect(FAILED))
     }
 
     #[inline(always)]
@@ -151,33 +151,29 @@ fn peer_sum((status, reply): &(NrStatus, Vec<u8>)) -> u64 {
 impl Side for Peer {
     #[inline(always)]
     fn notify(&self, payload: &[u8]) -> u64 {
-        block_on(async { self.plugin.call("nothing", payload).await.expect(FAILED) });
+        block_on(self.plugin.call("nothing", payload)).expect(FAILED);
         1
     }
 
     #[inline(always)]
     fn notify_by_id(&self, payload: &[u8]) -> u64 {
-        block_on(async { self.nothing.call(payload).await.expect(FAILED) });
+        block_on(self.nothing.call(payload)).expect(FAILED);
         1
     }
 
     #[inline(always)]
     fn fast(&self, payload: &[u8]) -> u64 {
-        block_on(async {
-            peer_sum(&self.plugin.call_response_fast("echo", payload).await.expect(FAILED))
-        })
+        peer_sum(&block_on(self.plugin.call_response_fast("echo", payload)).expect(FAILED))
     }
 
     #[inline(always)]
     fn unary(&self, payload: &[u8]) -> u64 {
-        block_on(async {
-            peer_sum(&self.plugin.call_response("echo", payload).await.expect(FAILED))
-        })
+        peer_sum(&block_on(self.plugin.call_response("echo", payload)).expect(FAILED))
     }
 
     #[inline(always)]
     fn unary_by_id(&self, payload: &[u8]) -> u64 {
-        block_on(async { peer_sum(&self.echo.call_response(payload).await.expect(FAILED)) })
+        peer_sum(&block_on(self.echo.call_response(payload)).expect(FAILED))
     }
 
     #[inline(always)]

@@ -1,0 +1,99 @@
+//! Instances that are lost, and what replaces them.
+
+use crate::clock;
+use crate::job::Job;
+use crate::live::NoStart;
+use crate::place::{Content, Held, Place, Stopped};
+use crate::recover::{Next, REST};
+use ringbox_ring::{Fault, Quarantine, Standing, TrapCause};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+impl Place {
+    /// The instance is lost: ends its calls, and has a runner replace it. The turn stays taken
+    /// until then.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn lose(&self, mut held: Held<'_>, stopped: Stopped) {
+        match self.mourn(held.content(), stopped) {
+            Some(fault) => self.try_again(held, fault),
+            None => self.go_on(held),
+        }
+    }
+
+    /// Ends an instance's calls. Says how it was lost, if it is to be replaced.
+    #[cold]
+    pub(crate) fn mourn(&self, content: &mut Content, stopped: Stopped) -> Option<Fault> {
+        let Stopped { sid, how } = stopped;
+        self.lost.fetch_add(1, Relaxed);
+        self.stalled.store(false, Relaxed);
+        if how.cause != TrapCause::Cancelled {
+            let plugin = self.port.plugin_name();
+            tracing::warn!(target: "ringbox::sandbox", plugin, "an instance is lost: {how}");
+        }
+        let fault = Fault::Trapped(Box::new(how));
+        if let Some(sid) = sid.or(content.sid)
+            && self.port.standing(sid) != Standing::Over
+        {
+            let _ = self.port.fault(sid, fault.clone());
+        }
+        if self.pen.is_some() {
+            // Its call was its own, and the next one gets another instance anyway.
+            (content.live, content.sid) = (None, None);
+            self.serving.store(0, Relaxed);
+            return None;
+        }
+        self.port.end_all(&Fault::InstanceLost);
+        content.dead = content.live.take();
+        content.lost = true;
+        Some(fault)
+    }
+
+    /// Has a runner replace the instance as soon as its failures allow.
+    pub(crate) fn try_again(&self, mut held: Held<'_>, last: Fault) {
+        let content = held.content();
+        match content.strikes.add(Instant::now()) {
+            Next::Again => self.give_to_runner(held),
+            Next::After(wait) => {
+                held.give_up();
+                clock::submit_at(Instant::now(), wait, self.arc());
+            }
+            Next::Quarantine => {
+                let quarantine = Quarantine::new(content.strikes.count(), REST, last);
+                tracing::warn!(
+                    target: "ringbox::sandbox", plugin = self.port.plugin_name(), "{quarantine}"
+                );
+                *self.quarantine.lock().unwrap_or_else(PoisonError::into_inner) = Some(quarantine);
+                self.resting.store(true, Relaxed);
+                while let Some(job) = held.pop() {
+                    if let Job::Call { sid, .. } = job {
+                        let _ = self.main.fault(sid, Fault::InstanceLost);
+                    }
+                }
+                held.give_up();
+                clock::submit_at(Instant::now(), REST, self.arc());
+            }
+        }
+    }
+
+    /// An instance is about to be replaced.
+    pub(crate) fn begin_again(&self, content: &mut Content) {
+        content.dead = None;
+        if self.resting.load(Relaxed) {
+            content.strikes.rested(Instant::now());
+        }
+    }
+
+    /// It was, or wasn't. Says how it failed.
+    pub(crate) fn began_again(&self, made: Result<(), NoStart>) -> Result<(), Fault> {
+        match made {
+            Ok(()) => {
+                self.resting.store(false, Relaxed);
+                Ok(())
+            }
+            Err(NoStart::Trapped(how)) => Err(Fault::Trapped(Box::new(how))),
+            Err(NoStart::Init(status)) => Err(Fault::Refused { status: status.meaning() }),
+        }
+    }
+}
