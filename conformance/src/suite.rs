@@ -50,14 +50,15 @@ macro_rules! __cases {
                 a_notified_plugin_sees_the_call [OneInstance];
                 an_answer_to_a_notification_is_nobodys [];
                 entries_are_called_by_number [Numbers];
-                an_unknown_entry_is_refused [];
-                an_unknown_number_is_refused [Numbers];
-                a_refusal_reaches_every_kind_of_caller [];
-                an_answer_before_a_refusal_is_dropped [];
+                an_unknown_entry_is_refused [Inside];
+                an_unknown_number_is_refused [Numbers Inside];
+                a_refusal_reaches_every_kind_of_caller [Inside];
+                a_refusal_reaches_whoever_waits [];
+                an_answer_before_a_refusal_is_dropped [Inside];
                 every_status_reaches_the_caller [];
                 an_unknown_status_keeps_its_number [UnknownStatus];
                 a_stream_end_on_a_call_is_a_fault [Keeps OneInstance];
-                an_unreadable_script_is_refused [];
+                an_unreadable_script_is_refused [Inside];
             }
             payloads {
                 payloads_of_every_size_come_back [];
@@ -96,7 +97,7 @@ macro_rules! __cases {
                 the_end_may_carry_bytes_and_any_final_status [];
                 ten_thousand_frames_arrive_in_order [Later Backpressure];
                 a_slow_reader_holds_the_plugin_back [Later Backpressure];
-                a_frame_too_many_ends_the_stream_after_what_was_queued [];
+                a_frame_too_many_ends_the_stream_after_what_was_queued [Inside];
                 a_sender_that_asks_is_told_of_a_full_queue [Backpressure];
                 the_queue_is_bounded_in_bytes_too [Backpressure];
                 one_frame_fits_whatever_the_bound [];
@@ -104,16 +105,16 @@ macro_rules! __cases {
                 a_status_that_is_no_frame_ends_the_stream [];
                 an_unknown_status_ends_the_stream [UnknownStatus];
                 a_frame_over_the_limit_ends_the_stream [];
-                a_dropped_reader_is_told_to_the_plugin [CancelNotice Keeps OneInstance];
+                a_dropped_reader_is_told_to_the_plugin [CancelNotice Keeps OneInstance Inside];
                 a_dropped_reader_stops_a_sender_that_asks [Later Backpressure];
                 frames_for_a_dropped_reader_are_dropped [Keeps OneInstance];
-                a_reader_may_leave_with_frames_unread [];
+                a_reader_may_leave_with_frames_unread [Inside];
                 a_dropped_wait_for_a_frame_loses_nothing [Keeps OneInstance];
                 a_stream_is_a_futures_stream [Keeps OneInstance];
                 data_comes_back_and_closing_ends [Data Backpressure Keeps];
-                data_meets_a_full_queue [Data Backpressure Keeps];
-                data_for_a_plugin_that_takes_none_is_refused [Data Keeps OneInstance];
-                data_after_the_end_is_refused [Data];
+                data_meets_a_full_queue [Data Backpressure Keeps Inside];
+                data_for_a_plugin_that_takes_none_is_refused [Data Keeps OneInstance Inside];
+                data_after_the_end_is_refused [Data Inside];
                 many_streams_at_once_keep_apart [Keeps OneInstance];
                 many_readers_each_get_their_own_frames [Later Backpressure];
             }
@@ -128,8 +129,8 @@ macro_rules! __cases {
                 deadlines_end_calls_in_their_order [Keeps];
                 a_call_without_a_deadline_waits [Later];
                 an_abandoned_call_ends [];
-                a_dropped_call_is_told_to_the_plugin [CancelNotice Keeps OneInstance];
-                a_dropped_answered_call_is_not_told [CancelNotice Keeps OneInstance];
+                a_dropped_call_is_told_to_the_plugin [CancelNotice Keeps OneInstance Inside];
+                a_dropped_answered_call_is_not_told [CancelNotice Keeps OneInstance Inside];
                 a_call_may_be_dropped_at_every_await [Keeps OneInstance];
                 a_stream_may_be_dropped_at_every_await [Keeps OneInstance];
             }
@@ -142,7 +143,7 @@ macro_rules! __cases {
             }
             lifecycle {
                 unloading_ends_open_calls [Keeps];
-                unloading_keeps_what_was_queued [Keeps];
+                unloading_keeps_what_was_queued [Keeps Inside];
                 grace_lets_calls_end [Later Backpressure];
                 grace_ends_when_nothing_is_open [];
                 grace_that_runs_out_ends_the_rest [Keeps];
@@ -158,7 +159,7 @@ macro_rules! __cases {
                 an_old_load_cannot_answer_for_the_new_one [Keeps OneInstance];
                 callers_race_an_unload_and_none_hangs [];
                 unloading_from_inside_is_refused [Hook Keeps];
-                a_thread_that_stays_inside_is_waited_for [Hook OneInstance];
+                a_thread_that_stays_inside_is_waited_for [Hook OneInstance Inside];
                 an_answer_after_the_unload_is_dropped [Hook Threads Keeps OneInstance];
             }
             reentry {
@@ -189,7 +190,7 @@ macro_rules! __cases {
                 a_panic_never_leaves_another_call_hanging [Keeps OneInstance];
             }
             counters {
-                counters_add_up_over_a_mixed_run [Keeps];
+                counters_add_up_over_a_mixed_run [Keeps Inside];
                 bytes_and_frames_are_counted [];
                 each_plugin_counts_its_own [];
                 counts_add_up_over_threads [];

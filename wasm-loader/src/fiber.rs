@@ -109,32 +109,32 @@ impl Place {
     /// A runner has the place: polls its future, or begins one.
     pub(crate) fn run_fiber(&self) {
         self.fiber.starts();
-        let mut future = self.fiber.take();
+        let future = self.fiber.take();
         let begun = future.is_some();
+        // All of it is a visit: wakers run when that is over, and one may wait for another call of
+        // this very place.
         let visited = self.port.visit(|| {
             clock::busy();
-            let future = future.get_or_insert_with(|| Box::pin(run(self.arc())));
+            let mut future = future.unwrap_or_else(|| Box::pin(run(self.arc())));
             let waker = Waker::from(self.arc());
-            self.poll(future, &mut Context::from_waker(&waker))
-        });
-        match (visited, future) {
-            (Some(Poll::Ready(end)), future) => {
-                drop(future);
-                self.fiber.ends();
-                self.end_fiber(end);
-            }
-            (Some(Poll::Pending), Some(future)) => self.suspend(future),
-            // The plugin is unloaded. What is left is its shutdown's.
-            (_, future) => {
-                drop(future);
-                self.fiber.ends();
-                // SAFETY: the future had the turn, or it was given up for one that was not begun.
-                let mut held = unsafe { self.turn.take_over() };
-                if begun {
-                    held.content().live = None;
+            match self.poll(&mut future, &mut Context::from_waker(&waker)) {
+                Poll::Ready(end) => {
+                    drop(future);
+                    self.fiber.ends();
+                    self.end_fiber(end);
                 }
-                self.abandon(held);
+                Poll::Pending => self.suspend(future),
             }
+        });
+        if visited.is_none() {
+            // The plugin is unloaded. What is left is its shutdown's.
+            self.fiber.ends();
+            // SAFETY: the future had the turn, or it was given up for one that was not begun.
+            let mut held = unsafe { self.turn.take_over() };
+            if begun {
+                held.content().live = None;
+            }
+            self.abandon(held);
         }
     }
 

@@ -31,6 +31,10 @@ pub(crate) struct Meter {
 const LARGE: usize = 64 << 10;
 const TICK: u64 = 1_000_000;
 
+/// What a guest may still take, in nanoseconds, once it is to leave: enough to come to an end that
+/// is near, so that its instance is there for its shutdown.
+const TO_LEAVE: u64 = 5_000_000;
+
 const RUNS: u8 = 0;
 const OUT_OF_BUDGET: u8 = 1;
 const CANCELLED: u8 = 2;
@@ -51,10 +55,10 @@ impl Meter {
         self.since.store(0, Relaxed);
     }
 
-    /// A tick came while the guest ran. Whether it may go on; `leave` has it stopped in any case.
+    /// A tick came while the guest ran. Whether it may go on; with `leave` not for long.
     #[cold]
     pub(crate) fn tick(&self, leave: bool) -> bool {
-        if leave || self.is_stopped() {
+        if self.is_stopped() {
             self.stopped.store(CANCELLED, Relaxed);
             return false;
         }
@@ -64,6 +68,9 @@ impl Meter {
         let passed = if since == 0 { 0 } else { now.saturating_sub(since) };
         let used = self.used.load(Relaxed) + passed.min(self.most.load(Relaxed));
         self.used.store(used, Relaxed);
+        if leave {
+            self.budget.fetch_min(used + TO_LEAVE, Relaxed);
+        }
         if used < self.budget.load(Relaxed) {
             return true;
         }

@@ -4,7 +4,7 @@ mod support;
 
 use ringbox_conformance::{Ability, Column, LoadFailure, Setup};
 use ringbox_ring::Attached;
-use ringbox_wasm::{Policy, WasmLimits, WasmOptions, load};
+use ringbox_wasm::{Mode, Policy, WasmLimits, WasmOptions, load};
 use std::time::Duration;
 use support::{BARE, WASI, guest};
 
@@ -12,10 +12,12 @@ ringbox_conformance::suite!(wasm, Sandboxed(BARE));
 ringbox_conformance::suite!(wasm_with_std, Sandboxed(WASI));
 ringbox_conformance::suite!(wasm_base, Base);
 ringbox_conformance::suite!(wasm_pool, Many(Policy::Pool(4)));
+ringbox_conformance::suite!(wasm_per_call, Many(Policy::PerCall(64)));
+ringbox_conformance::suite!(wasm_runner, Runner);
 
 use Ability::{
-    Backpressure, CancelNotice, Data, Keeps, KeepsAbandoned, KeepsStateInPanic, Later, Numbers,
-    OneInstance, Reentry, State, Threads, UnknownStatus,
+    Backpressure, CancelNotice, Data, Inside, Keeps, KeepsAbandoned, KeepsStateInPanic, Later,
+    Numbers, OneInstance, Reentry, State, Threads, UnknownStatus,
 };
 
 /// A component with the extension, built for this target.
@@ -31,7 +33,24 @@ impl Column for Sandboxed {
     }
 
     fn load(&self, setup: Setup) -> Result<Attached, LoadFailure> {
-        load_guest("conforming", self.0, Policy::Single, setup)
+        load_guest("conforming", self.0, WasmOptions::new(), setup)
+    }
+}
+
+/// The same plugin where its calls never run on their caller's thread.
+struct Runner;
+
+impl Column for Runner {
+    fn name(&self) -> &'static str {
+        "wasm-runner"
+    }
+
+    fn lacks(&self) -> &'static [Ability] {
+        &[KeepsStateInPanic, Threads, UnknownStatus, KeepsAbandoned, Reentry, Inside]
+    }
+
+    fn load(&self, setup: Setup) -> Result<Attached, LoadFailure> {
+        load_guest("conforming", WASI, WasmOptions::new().mode(Mode::Cooperative), setup)
     }
 }
 
@@ -48,7 +67,7 @@ impl Column for Many {
     }
 
     fn load(&self, setup: Setup) -> Result<Attached, LoadFailure> {
-        load_guest("conforming", BARE, self.0, setup)
+        load_guest("conforming", BARE, WasmOptions::new().policy(self.0), setup)
     }
 }
 
@@ -69,23 +88,26 @@ impl Column for Base {
     }
 
     fn load(&self, setup: Setup) -> Result<Attached, LoadFailure> {
-        load_guest("base", BARE, Policy::Single, setup)
+        load_guest("base", BARE, WasmOptions::new(), setup)
     }
 }
 
 fn load_guest(
     name: &str,
     target: &str,
-    policy: Policy,
+    options: WasmOptions,
     setup: Setup,
 ) -> Result<Attached, LoadFailure> {
     let Setup { limits, hook, .. } = setup;
-    // The suite is not about these: it asks for answers of 64 MiB.
-    let wasm_limits = WasmLimits::default().memory_bytes(1 << 30).budget(Duration::from_secs(5));
-    let options = WasmOptions::new()
-        .policy(policy)
-        .limits(limits)
-        .wasm_limits(wasm_limits)
-        .host_function("ringbox:conformance/hook@0.1.0", "call", move |bytes| hook(bytes));
+    // The suite is not about these: it asks for answers of 64 MiB, and for thousands of calls.
+    let wasm_limits = WasmLimits::default()
+        .memory_bytes(1 << 30)
+        .budget(Duration::from_secs(5))
+        .queued_calls(10_000);
+    let options = options.limits(limits).wasm_limits(wasm_limits).host_function(
+        "ringbox:conformance/hook@0.1.0",
+        "call",
+        move |bytes| hook(bytes),
+    );
     Ok(load(&guest(name, target), name, &options)?.into_attached())
 }

@@ -151,6 +151,26 @@ pub fn a_refusal_reaches_every_kind_of_caller(ground: &Ground) {
     plugin.serves();
 }
 
+/// At once or after a while, it is the same error.
+pub fn a_refusal_reaches_whoever_waits(ground: &Ground) {
+    let plugin = ground.plugin();
+    for status in [Status::Err, Status::Invalid, Status::Unsupported] {
+        let script = Script::new().return_status(status.raw().0);
+        let refused = CallError::Refused { status };
+        assert_eq!(plugin.try_call(&script).and_then(answer), Err(refused.clone()));
+        let stream = plugin.link.stream(&Invocation::entry("run", &script));
+        let read = stream.map(|mut stream| rest(&mut stream));
+        assert!(
+            read == Err(refused.clone()) || read == Ok((Vec::new(), Some(refused))),
+            "{read:?}"
+        );
+    }
+    plugin.serves();
+    let counts = plugin.counts();
+    assert_eq!(counts.refused + counts.faults, 6);
+    plugin.expect(counts);
+}
+
 /// After a refusal nothing is owed, and nothing that was said before it counts.
 pub fn an_answer_before_a_refusal_is_dropped(ground: &Ground) {
     let plugin = ground.plugin();

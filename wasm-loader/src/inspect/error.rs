@@ -204,6 +204,7 @@ fn remedy(name: &str) -> &'static str {
     } else if name.starts_with("nylon:ring") {
         "generate its bindings anew from the project's WIT"
     } else {
-        "no grant brings it; link a component that exports it into the plugin, or do without"
+        "if it is a function of yours, grant it with `WasmOptions::host_function`; if it is another \
+         component's, link that one into the plugin"
     }
 }

@@ -1,6 +1,6 @@
 //! Components built for the tests.
 
-#![expect(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
