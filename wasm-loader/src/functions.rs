@@ -6,14 +6,14 @@ use std::sync::Arc;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList};
 
-type Body = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
+type Body = Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
 
 /// A function of `interface`, whose type is `func(list<u8>) -> list<u8>`.
 #[derive(Clone)]
 pub(crate) struct HostFunction {
     interface: Box<str>,
     name: Box<str>,
-    body: Arc<Body>,
+    body: Body,
 }
 
 impl HostFunction {

@@ -5,7 +5,7 @@
 
 use crate::cpu;
 use ringbox_ring::{Sid, TrapCause};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// One instance's meter.
@@ -24,16 +24,18 @@ pub(crate) struct Meter {
     /// A call that is to be stopped.
     stop: AtomicU64,
     stopped: AtomicU8,
+    /// Ticks since the guest was to leave.
+    stays: AtomicU32,
 }
+
+/// How many ticks a guest may stay when its plugin is unloaded. Whoever unloads it waits for a
+/// second.
+const STAY: u32 = 50;
 
 /// What a call of this size brings takes the host a while to copy, in between two looks of the
 /// guest's. A guest that runs looks up at every tick, so what is more than that was the host's.
 const LARGE: usize = 64 << 10;
 const TICK: u64 = 1_000_000;
-
-/// What a guest may still take, in nanoseconds, once it is to leave: enough to come to an end that
-/// is near, so that its instance is there for its shutdown.
-const TO_LEAVE: u64 = 5_000_000;
 
 const RUNS: u8 = 0;
 const OUT_OF_BUDGET: u8 = 1;
@@ -43,6 +45,7 @@ impl Meter {
     /// Another instance begins.
     pub(crate) fn renew(&self) {
         self.stopped.store(RUNS, Relaxed);
+        self.stays.store(0, Relaxed);
     }
 
     /// A call begins that brings so many bytes.
@@ -55,10 +58,12 @@ impl Meter {
         self.since.store(0, Relaxed);
     }
 
-    /// A tick came while the guest ran. Whether it may go on; with `leave` not for long.
+    /// A tick came while the guest ran. Whether it may go on. Where it is to `leave`, it may for a
+    /// little while, so that what is about to be done is done, and it can be shut down.
     #[cold]
     pub(crate) fn tick(&self, leave: bool) -> bool {
-        if self.is_stopped() {
+        let stays = leave && self.stays.fetch_add(1, Relaxed) >= STAY;
+        if stays || self.is_stopped() {
             self.stopped.store(CANCELLED, Relaxed);
             return false;
         }
@@ -68,9 +73,6 @@ impl Meter {
         let passed = if since == 0 { 0 } else { now.saturating_sub(since) };
         let used = self.used.load(Relaxed) + passed.min(self.most.load(Relaxed));
         self.used.store(used, Relaxed);
-        if leave {
-            self.budget.fetch_min(used + TO_LEAVE, Relaxed);
-        }
         if used < self.budget.load(Relaxed) {
             return true;
         }

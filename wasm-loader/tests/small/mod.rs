@@ -2,21 +2,21 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use ringbox_ring::{CallError, Fault, Invocation, Link, TrapCause};
+use ringbox_ring::{CallError, Fault, Invocation, Link, Reply, TrapCause};
 use ringbox_wasm::{LoadError, Loaded, WasmLimits, WasmOptions, load_bytes};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes on a slow machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the component is filled in with.
-pub struct Guest<'a> {
-    pub init: &'a str,
-    pub shutdown: &'a str,
-    pub version: &'a str,
-    pub pages: u32,
-    pub table: u32,
+pub(crate) struct Guest<'a> {
+    pub(crate) init: &'a str,
+    pub(crate) shutdown: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) pages: u32,
+    pub(crate) table: u32,
 }
 
 impl Default for Guest<'_> {
@@ -26,7 +26,7 @@ impl Default for Guest<'_> {
 }
 
 impl Guest<'_> {
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let text = include_str!("guest.wat")
             .replace("{{init}}", self.init)
             .replace("{{shutdown}}", self.shutdown)
@@ -38,41 +38,41 @@ impl Guest<'_> {
 }
 
 /// The component as it is most often.
-pub fn guest() -> &'static [u8] {
+pub(crate) fn guest() -> &'static [u8] {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     BYTES.get_or_init(|| Guest::default().bytes())
 }
 
-pub fn try_load(options: &WasmOptions) -> Result<Loaded, LoadError> {
+pub(crate) fn try_load(options: &WasmOptions) -> Result<Loaded, LoadError> {
     load_bytes(guest(), "guest", options)
 }
 
-pub fn load(options: &WasmOptions) -> Loaded {
+pub(crate) fn load(options: &WasmOptions) -> Loaded {
     try_load(options).unwrap()
 }
 
-pub fn with(limits: impl FnOnce(WasmLimits) -> WasmLimits) -> WasmOptions {
+pub(crate) fn with(limits: impl FnOnce(WasmLimits) -> WasmLimits) -> WasmOptions {
     WasmOptions::new().wasm_limits(limits(WasmLimits::default()))
 }
 
 /// Calls and waits.
-pub fn ask(link: Link, payload: &[u8]) -> Result<Vec<u8>, CallError> {
-    link.call(&Invocation::entry("x", payload))?.wait().map(|reply| reply.into_vec())
+pub(crate) fn ask(link: Link, payload: &[u8]) -> Result<Vec<u8>, CallError> {
+    link.call(&Invocation::entry("x", payload))?.wait().map(Reply::into_vec)
 }
 
 #[track_caller]
-pub fn echoes(link: Link) {
+pub(crate) fn echoes(link: Link) {
     assert_eq!(ask(link, b"e still there?").unwrap(), b"e still there?");
 }
 
 /// A command with a number.
-pub fn with_number(what: u8, number: u64) -> Vec<u8> {
+pub(crate) fn with_number(what: u8, number: u64) -> Vec<u8> {
     [&[what][..], &number.to_le_bytes()].concat()
 }
 
 /// Why the call was stopped.
 #[track_caller]
-pub fn cause(result: Result<Vec<u8>, CallError>) -> TrapCause {
+pub(crate) fn cause(result: Result<Vec<u8>, CallError>) -> TrapCause {
     let error = result.expect_err("the guest is stopped");
     match error.fault() {
         Some(Fault::Trapped(trapped)) => trapped.cause.clone(),
@@ -82,7 +82,7 @@ pub fn cause(result: Result<Vec<u8>, CallError>) -> TrapCause {
 
 /// Waits until it is so.
 #[track_caller]
-pub fn eventually(what: &str, so: impl Fn() -> bool) {
+pub(crate) fn eventually(what: &str, so: impl Fn() -> bool) {
     let begin = Instant::now();
     while !so() {
         assert!(begin.elapsed() < PATIENCE, "{what}");
