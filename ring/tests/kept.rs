@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 /// How much is allocated now.
 static LIVE: AtomicI64 = AtomicI64::new(0);
@@ -100,8 +101,11 @@ fn ready<F: Future>(future: F) -> F::Output {
 
 #[test]
 fn a_burst_leaves_little_behind() {
-    // What is made once: the timer, this thread's lane, the plugin.
+    // What is made once: the timer, whose thread has begun when a deadline has passed, this thread's
+    // lane, the plugin.
     let plugin = load(Limits::default());
+    let ended = plugin.call().deadline(Duration::from_millis(1)).wait();
+    assert!(ended.is_err_and(|error| error.is_deadline()));
     drop(plugin.replies(1));
     buffers_of_a_burst_of_calls_are_given_back(plugin);
     buffers_of_calls_that_end_elsewhere_are_given_back(plugin);
@@ -168,7 +172,7 @@ fn calls_after_a_burst_find_the_buffers_that_were_kept(plugin: Plugin) {
         let made = MADE.load(SeqCst) - before;
         assert_eq!(made, 0, "1000 calls allocated; the burst ended elsewhere: {elsewhere}");
     }
-    assert_eq!(link.unload(std::time::Duration::ZERO), Ok(()));
+    assert_eq!(link.unload(Duration::ZERO), Ok(()));
 }
 
 fn a_large_answers_buffer_is_given_back(plugin: Plugin) {
