@@ -327,8 +327,9 @@ fn defect_15_buffers_that_are_never_given_back_are_bounded() {
 fn defect_16_a_timeout_needs_no_runtime() {
     let host = Host::new();
     let plugin = load(&host, "timeout");
-    let call = plugin.call_response_timeout("keep", b"", Duration::from_millis(50));
-    assert!(block_on(call).unwrap_err().is_deadline());
+    let after = Duration::from_millis(50);
+    let error = block_on(plugin.call_response_timeout("keep", b"", after)).unwrap_err();
+    assert_eq!(error.fault(), Some(&Fault::Deadline { after }));
 }
 
 #[test]

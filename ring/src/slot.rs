@@ -608,6 +608,10 @@ mod tests {
                 let other = Sid::from_raw(sid.as_raw() - index + other);
                 assert!(!slot.copy_inside(other, owner, RawStatus::OK, b"another slot's"));
             }
+            for other in [sid.as_raw() + GENERATION_ONE, sid.as_raw() - GENERATION_ONE] {
+                let other = Sid::from_raw(other);
+                assert!(!slot.copy_inside(other, owner, RawStatus::OK, b"another generation's"));
+            }
             assert!(!slot.copy_inside(sid, std::ptr::null_mut(), RawStatus::OK, b"foreign"));
             assert!(slot.copy_inside(sid, owner, RawStatus::OK, b"the answer"));
             for other in 0..32 {

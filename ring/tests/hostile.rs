@@ -701,7 +701,11 @@ fn however_a_call_ends_its_slot_serves_the_next() {
     }
     let (link, port) = (plugin.link, plugin.port);
     let refusing = Opening::new("refuses", Limits::default()).unwrap().attach(Refuses);
-    let ends: [(&str, &dyn Fn()); 10] = [
+    let gone = silent().link;
+    gone.unload(AT_ONCE).unwrap();
+    let ends: [(&str, &dyn Fn()); 12] = [
+        ("of a plugin that is gone", &|| assert!(gone.call(&entry(b"")).is_err())),
+        ("a stream of one that is gone", &|| assert!(gone.stream(&entry(b"")).is_err())),
         ("answered", &|| drop(link.call(&entry(b"now")).unwrap().now().unwrap())),
         ("answered and unread", &|| drop(link.call(&entry(b"now")).unwrap())),
         ("left", &|| drop(plugin.call())),
@@ -867,5 +871,33 @@ fn the_bytes_of_frames_that_were_read_make_room_for_others() {
     for _ in 0..20 {
         assert_eq!(&ready(stream.recv()).unwrap().unwrap()[..], b"four");
         assert_eq!([frame(), frame()], [Delivery::Taken, Delivery::Full]);
+    }
+}
+
+#[test]
+fn a_waker_that_is_put_off_waits_until_the_outermost_plugin_is_left() {
+    let (owing, inner) = (silent(), silent());
+    let woken = Arc::new(AtomicUsize::new(0));
+    for panics in [false, true] {
+        woken.store(0, SeqCst);
+        let waking = woken.clone();
+        let mut waiting = owing.call();
+        let waker = waker(move || {
+            waking.fetch_add(1, SeqCst);
+        });
+        is_pending(&mut waiting, &waker);
+        let (port, sid, link, seen) = (owing.port, waiting.sid(), inner.link, woken.clone());
+        let outer = load(Limits::default(), move |_, _, _| {
+            assert_eq!(port.answer(sid, RawStatus::OK, b""), Delivery::Taken);
+            drop(call(link));
+            link.notify(&entry(b"")).unwrap();
+            assert_eq!(seen.swap(10, SeqCst), 0, "the outer plugin's code is on the stack");
+            assert!(!panics, "the plugin's own");
+        });
+        let left = catch_unwind(AssertUnwindSafe(|| outer.link.notify(&entry(b""))));
+        assert_eq!(left.is_err(), panics);
+        assert_eq!(woken.load(SeqCst), 11, "once it is left, whichever way");
+        assert!(ready(waiting).is_ok());
+        outer.is_settled();
     }
 }

@@ -1,4 +1,5 @@
 //! What a burst leaves behind when nothing is open any more: little, and no more for a larger one.
+//! And what that little is good for: calls after the burst allocate nothing.
 //!
 //! One test, step by step: it counts the memory of the whole process.
 
@@ -12,9 +13,12 @@ use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 /// How much is allocated now.
 static LIVE: AtomicI64 = AtomicI64::new(0);
+/// How often something was allocated.
+static MADE: AtomicI64 = AtomicI64::new(0);
 
 struct Counting;
 
@@ -25,6 +29,7 @@ static ALLOCATOR: Counting = Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE.fetch_add(layout.size() as i64, SeqCst);
+        MADE.fetch_add(1, SeqCst);
         // SAFETY: the caller keeps `alloc`'s contract.
         unsafe { System.alloc(layout) }
     }
@@ -96,11 +101,15 @@ fn ready<F: Future>(future: F) -> F::Output {
 
 #[test]
 fn a_burst_leaves_little_behind() {
-    // What is made once: the timer, this thread's lane, the plugin.
+    // What is made once: the timer, whose thread has begun when a deadline has passed, this thread's
+    // lane, the plugin.
     let plugin = load(Limits::default());
+    let ended = plugin.call().deadline(Duration::from_millis(1)).wait();
+    assert!(ended.is_err_and(|error| error.is_deadline()));
     drop(plugin.replies(1));
     buffers_of_a_burst_of_calls_are_given_back(plugin);
     buffers_of_calls_that_end_elsewhere_are_given_back(plugin);
+    calls_after_a_burst_find_the_buffers_that_were_kept(plugin);
     a_large_answers_buffer_is_given_back(plugin);
     queues_of_a_burst_of_streams_are_given_back();
     frames_that_were_read_keep_few_buffers();
@@ -125,6 +134,45 @@ fn buffers_of_calls_that_end_elsewhere_are_given_back(plugin: Plugin) {
         thread::spawn(move || drop(replies)).join().unwrap();
     });
     assert!(left < 5 * MIB, "{left} bytes are kept");
+}
+
+struct Echo(Port);
+
+impl PluginBackend for Echo {
+    fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
+        assert_eq!(self.0.answer(sid, RawStatus::OK, call.payload), Delivery::Taken);
+        Ok(())
+    }
+}
+
+/// The slots that keep none were made for the burst, and are taken last.
+fn calls_after_a_burst_find_the_buffers_that_were_kept(plugin: Plugin) {
+    let opening = Opening::new("echo", Limits::default()).unwrap();
+    let port = opening.port();
+    let link = opening.attach(Echo(port)).detach();
+    let call = || {
+        let call = link.call(&Invocation::entry("entry", &[7; 128])).unwrap();
+        assert_eq!(call.now().unwrap().len(), 128);
+    };
+    // A plugin's first call may make room to count in.
+    call();
+    for elsewhere in [false, true] {
+        let open: Vec<_> = (0..3000).map(|_| plugin.call()).collect();
+        for call in &open {
+            let sent = plugin.port.answer(call.sid(), RawStatus::OK, &[7; 128]);
+            assert_eq!(sent, Delivery::Taken);
+        }
+        if elsewhere {
+            thread::spawn(move || drop(open)).join().unwrap();
+        } else {
+            drop(open);
+        }
+        let before = MADE.load(SeqCst);
+        (0..1000).for_each(|_| call());
+        let made = MADE.load(SeqCst) - before;
+        assert_eq!(made, 0, "1000 calls allocated; the burst ended elsewhere: {elsewhere}");
+    }
+    assert_eq!(link.unload(Duration::ZERO), Ok(()));
 }
 
 fn a_large_answers_buffer_is_given_back(plugin: Plugin) {

@@ -75,6 +75,7 @@ fn many_of_everything() {
     a_call_from_an_ending_thread_works_or_says_why_not();
     wakers_may_do_what_they_like();
     a_plugin_that_panics_leaves_no_call_open();
+    a_plugin_that_is_gone_uses_no_slots_up();
     the_most_that_can_be_open_is_an_error_and_not_the_end();
 }
 
@@ -268,6 +269,17 @@ fn a_plugin_that_panics_leaves_no_call_open() {
     panics(&|| drop(plugin.link.notify(&Invocation::entry("x", b"panic"))));
     plugin.is_settled();
     assert_eq!(plugin.link.unload(Duration::ZERO), Ok(()));
+}
+
+fn a_plugin_that_is_gone_uses_no_slots_up() {
+    let (gone, plugin) = (load(), load());
+    assert_eq!(gone.link.unload(Duration::ZERO), Ok(()));
+    for _ in 0..MAX_OPEN {
+        assert_eq!(gone.call(b"now").map(drop), Err(CallError::Unloaded));
+    }
+    assert_eq!(&plugin.call(b"now").unwrap().now().unwrap()[..], b"done");
+    gone.is_settled();
+    assert_eq!(gone.link.metrics().calls, 0, "none was handed to it");
 }
 
 fn the_most_that_can_be_open_is_an_error_and_not_the_end() {
