@@ -14,6 +14,10 @@ use crate::cmd::{self, Verdict};
 /// The workspace in which the project is compared with its peers, from the root.
 const COMPARE: &str = "benches/compare";
 
+/// The components that the project's tests are made with. One of them is measured.
+const GUESTS: &str = "wasm-loader/tests/fixtures/guests";
+const BARE: &str = "wasm32-unknown-unknown";
+
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Measure for a shorter time: good for a look, not for a claim.
@@ -28,13 +32,17 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(checkout: &Checkout, args: &Args) -> Result<Verdict> {
-    println!("building the routing core's benchmark, the comparison and both of its plugins");
+    println!("building the routing core's benchmark, the comparison and its plugins");
     let bench = ["bench", "--package", "ringbox-benches", "--bench", "ring"];
     cmd::run(cmd::cargo(checkout.root(), bench).arg("--no-run"))?;
     let target = checkout.target().join("compare");
     let compare = checkout.root().join(COMPARE);
     let build = ["build", "--release", "--locked", "--workspace"];
     cmd::run(cmd::cargo(&compare, build).arg("--target-dir").arg(&target))?;
+    let guests = checkout.root().join(GUESTS);
+    let build = ["build", "--release", "--locked", "--package", "bench", "--target", BARE];
+    cmd::run(cmd::cargo(&guests, build).arg("--target-dir").arg(target.join("guests")))
+        .context("the component was not built: `cargo xtask setup` adds what it needs")?;
 
     let scratch = checkout.target().join("bench");
     fs::create_dir_all(&scratch)?;
