@@ -1,24 +1,38 @@
-//! Loads a plugin from the library that the command line names, and calls it.
+//! Loads the plugin that the command line names, whatever kind it is of, and calls it.
 //!
-//! `cargo run --package ringbox-examples --example host -- <library> --entry greet --payload World`
+//! `cargo run --package ringbox-examples --example host -- <plugin> --entry greet --payload World`
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 #![expect(unsafe_code, reason = "loading native code is trusting it")]
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::Parser;
-use ringbox::{Host, Request, Source};
+use ringbox::{Access, Grants, Host, Inspected, LoadOptions, Request, Source, inspect};
 use ringbox_examples::block_on;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Loads a native plugin and calls it.
+/// Loads a plugin and calls it.
 ///
-/// Its code runs inside this process: load only what you trust.
+/// A component runs in a sandbox and gets what is granted here, which is nothing unless you say so.
+/// A shared library runs inside this process with all of its rights: it takes `--trust`.
 #[derive(Parser)]
 struct Args {
-    /// The plugin: a shared library for this machine.
-    library: PathBuf,
+    /// The plugin: a WebAssembly component, or a shared library for this machine.
+    plugin: PathBuf,
+    /// Load a shared library. Nothing holds its code back: load only what you trust.
+    #[arg(long)]
+    trust: bool,
+    /// Only say what the plugin is, asks for and would get, and load nothing.
+    #[arg(long)]
+    inspect: bool,
+    /// Give a component this environment variable. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    env: Vec<String>,
+    /// Let a component read this folder, which it sees under the same name. May be given several
+    /// times.
+    #[arg(long, value_name = "FOLDER")]
+    read: Vec<PathBuf>,
     /// The entry to call. Without it, the plugin gets a whole request.
     #[arg(long)]
     entry: Option<String>,
@@ -35,9 +49,20 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    let options = LoadOptions::new().grants(args.grants()?);
+    let inspected = inspect(&args.plugin, &options)?;
+    if args.inspect {
+        print!("{}", inspected.report(&options));
+        return Ok(());
+    }
+    let source = match inspected {
+        Inspected::Component(_) => Source::component(&args.plugin),
+        // SAFETY: whoever said `--trust` on the command line vouches for it, as the help says.
+        Inspected::Native(_) if args.trust => unsafe { Source::native(&args.plugin) },
+        _ => bail!("this is a shared library: if you trust its code, say `--trust`"),
+    };
     let host = Host::new();
-    // SAFETY: whoever named the library on the command line vouches for it, as the help says.
-    let plugin = host.load("plugin", unsafe { Source::native(&args.library) })?;
+    let plugin = host.load_with("plugin", source, options)?;
     if let Some(about) = host.about("plugin") {
         println!("name      {}", about.reported_name.unwrap_or_default());
         println!("version   {}", about.reported_version.unwrap_or_default());
@@ -65,4 +90,19 @@ fn main() -> Result<()> {
 
     host.unload_with_grace("plugin", Duration::from_secs(1))?;
     Ok(())
+}
+
+impl Args {
+    fn grants(&self) -> Result<Grants> {
+        let mut grants = Grants::new();
+        for variable in &self.env {
+            let (name, value) = variable.split_once('=').context("--env wants NAME=VALUE")?;
+            grants = grants.env(name, value);
+        }
+        for folder in &self.read {
+            let seen_as = folder.to_str().context("--read wants a folder whose name is text")?;
+            grants = grants.directory(folder, seen_as, Access::Read);
+        }
+        Ok(grants)
+    }
 }

@@ -51,10 +51,16 @@ fn the_stress_loses_nothing() {
 fn the_host_loads_what_it_is_told() {
     let greeter = ringbox_examples::build_rust("ringbox-example-greeter").expect("it builds");
     let greeter = greeter.to_str().expect("a path of ours");
-    let said = says("host", &[greeter, "--entry", "greet", "--payload", "World"]);
+    let said = says("host", &[greeter, "--trust", "--entry", "greet", "--payload", "World"]);
     assert!(said.contains("status    ok\nanswer    Hello, World!"), "{said}");
-    let said = says("host", &[greeter, "--path", "/x"]);
+    let said = says("host", &[greeter, "--trust", "--path", "/x"]);
     assert!(said.contains("answer    OK: POST /x"), "{said}");
+
+    let said = says("host", &[greeter, "--inspect"]);
+    assert!(said.starts_with("a plugin: a shared library"), "{said}");
+    let output = run("host", &[greeter, "--entry", "greet"]);
+    assert!(!output.status.success(), "nobody vouched for the library");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--trust"));
 
     let output = run("host", &["/nowhere.so"]);
     assert!(!output.status.success(), "there is nothing to load");

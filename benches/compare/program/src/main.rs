@@ -10,7 +10,9 @@ mod sides;
 use anyhow::{Result, ensure};
 use clap::Parser as _;
 use ringbox::Request;
-use ringbox_benches::{Options, Rows, Side as Timed, both, count_to, hidden, ping_pong, report, together};
+use ringbox_benches::{
+    Options, Rows, Side as Timed, both, count_to, hidden, ping_pong, report, together,
+};
 use sides::{Deferred, Ffi, Ours, Peer, Side};
 use std::cell::Cell;
 use std::hint::black_box;
@@ -22,7 +24,8 @@ pub(crate) const FRAMES: u64 = 60;
 /// How many calls are in flight where the plugin answers later.
 const IN_FLIGHT: u64 = 32;
 
-pub(crate) const SIZES: [(&str, usize); 4] = [("0B", 0), ("128B", 128), ("1KiB", 1024), ("4KiB", 4096)];
+pub(crate) const SIZES: [(&str, usize); 4] =
+    [("0B", 0), ("128B", 128), ("1KiB", 1024), ("4KiB", 4096)];
 pub(crate) const HEADERS: [(&str, &str); 4] = [
     ("host", "example.org"),
     ("accept", "application/json"),

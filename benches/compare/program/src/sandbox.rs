@@ -3,16 +3,15 @@
 
 #![expect(unsafe_code, reason = "an export's type is checked once, not for every call")]
 
-use crate::sides::{Ours, Peer, Side};
+use crate::sides::{Ours, Peer, Side, Waiting};
 use crate::{FRAMES, HEADERS, SIZES};
 use anyhow::{Context as _, Result, ensure};
 use ringbox::{Cache, Host, LoadOptions, Policy, Request, Source};
-use ringbox_benches::{Rows, Side as Timed, checksum, count_to, hidden};
-use std::cell::RefCell;
+use ringbox_benches::{Rows, Side as Timed, both, checksum, count_to, hidden, together};
+use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wasmtime::component::{
     Component, ComponentType, Func, InstancePre, Lift, Linker, Lower, TypedFunc, WasmList,
 };
@@ -117,45 +116,51 @@ fn per_call(rows: &mut Rows, guest: &Path, raw: &Raw, native: &Ours, peer: &Peer
     Ok(())
 }
 
-/// How many callers want one instance at the same time.
+/// How many callers want one instance at the same time: two threads' tasks.
 const CALLERS: u64 = 16;
 
-/// Nanoseconds for each of `CALLERS` threads' calls, all together, and for one caller's alone.
+/// Nanoseconds for each of `CALLERS` callers' calls, all together, and for one caller's alone.
 fn contended(rows: &mut Rows, ours: &Ours, native: &Ours, peer: &Peer) {
     let name = "wasm/contended-16/128B";
     if !rows.wants(name) {
         return;
     }
     let payload = [7u8; 128];
-    let one = |n| count_to(n, || ours.unary(hidden(&payload)));
-    rows.row(name, "one-caller", |n| crowd(ours, n), one);
-    rows.row(name, "native", |n| crowd(ours, n), |n| crowd(native, n));
-    rows.row(name, "nylon-ring", |n| crowd(ours, n), |n| crowd(peer, n));
+    let mine = |turns| half_of_the_callers(ours, turns);
+    both(mine, mine, |ours_both| {
+        let each = 2;
+        rows.row_of(
+            name,
+            "one-caller",
+            Timed { run: &mut *ours_both, each },
+            Timed { run: |n| count_to(n, || ours.unary(hidden(&payload))), each: 1 },
+        );
+        let theirs = |turns| half_of_the_callers(native, turns);
+        both(theirs, theirs, |native_both| {
+            let ours = Timed { run: &mut *ours_both, each };
+            rows.row_of(name, "native", ours, Timed { run: native_both, each });
+        });
+        let theirs = |turns| half_of_the_callers(peer, turns);
+        both(theirs, theirs, |peer_both| {
+            let ours = Timed { run: &mut *ours_both, each };
+            rows.row_of(name, "nylon-ring", ours, Timed { run: peer_both, each });
+        });
+    });
 }
 
-/// So many calls, made by threads that all begin at once and take the next one when they are done.
-fn crowd(side: &impl Side, turns: u64) -> Duration {
+/// One thread's callers, who make so many calls all together.
+fn half_of_the_callers(side: &impl Waiting, turns: u64) {
     let payload = [7u8; 128];
-    let left = AtomicU64::new(turns);
-    let barrier = std::sync::Barrier::new(CALLERS as usize + 1);
-    std::thread::scope(|scope| {
-        for _ in 0..CALLERS {
-            scope.spawn(|| {
-                barrier.wait();
-                let mut sum = 0u64;
-                while left.try_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
-                {
-                    sum = sum.wrapping_add(side.unary(hidden(&payload)));
-                }
-                black_box(sum);
-                barrier.wait();
-            });
+    let left = Cell::new(turns);
+    let (side, payload, left) = (side, &payload, &left);
+    black_box(together((0..CALLERS / 2).map(|_| async move {
+        let mut sum = 0u64;
+        while let Some(fewer) = left.get().checked_sub(1) {
+            left.set(fewer);
+            sum = sum.wrapping_add(side.echo(hidden(payload)).await);
         }
-        barrier.wait();
-        let start = Instant::now();
-        barrier.wait();
-        start.elapsed()
-    })
+        sum
+    })));
 }
 
 /// From the component's bytes to an instance that can be called.
@@ -184,7 +189,12 @@ fn load(rows: &mut Rows, guest: &Path, raw: &Raw, folder: &Path) -> Result<()> {
     rows.row(
         "wasm/load/cached",
         "raw-wasmtime",
-        |n| timed(n, Box::new(|| load(&Cache::directory(folder.join("cache")).expect("it is there")))),
+        |n| {
+            timed(
+                n,
+                Box::new(|| load(&Cache::directory(folder.join("cache")).expect("it is there"))),
+            )
+        },
         |n| timed(n, Box::new(|| raw.load_code(&code))),
     );
     Ok(())
@@ -193,6 +203,7 @@ fn load(rows: &mut Rows, guest: &Path, raw: &Raw, folder: &Path) -> Result<()> {
 #[derive(ComponentType, Lift, Lower, Debug, Copy, Clone, PartialEq, Eq)]
 #[component(enum)]
 #[repr(u8)]
+#[expect(dead_code, reason = "the plugin may answer with any of them")]
 enum Status {
     #[component(name = "ok")]
     Ok,
@@ -225,7 +236,6 @@ struct WholeRequest<'a> {
     query: &'a str,
     headers: &'a [Header<'a>],
 }
-
 
 /// What an answer is copied to, as a caller would want it.
 #[derive(Default)]
@@ -334,8 +344,7 @@ impl Raw {
         for (view, (key, value)) in views.iter_mut().zip(headers) {
             *view = Header { key, value };
         }
-        let request =
-            WholeRequest { path: "/request", method: "POST", query: "", headers: &views };
+        let request = WholeRequest { path: "/request", method: "POST", query: "", headers: &views };
         self.called.lock().expect("one thread").by_name(request, payload)
     }
 

@@ -37,6 +37,23 @@ pub(crate) trait Deferred: Side {
     fn set_working(&self, working: bool);
 }
 
+/// A side whose calls may wait.
+pub(crate) trait Waiting: Side {
+    fn echo(&self, payload: &[u8]) -> impl Future<Output = u64>;
+}
+
+impl Waiting for Ours {
+    async fn echo(&self, payload: &[u8]) -> u64 {
+        sum(&self.plugin.call_response("echo", payload).await.expect(FAILED))
+    }
+}
+
+impl Waiting for Peer {
+    async fn echo(&self, payload: &[u8]) -> u64 {
+        peer_sum(&self.plugin.call_response("echo", payload).await.expect(FAILED))
+    }
+}
+
 const FAILED: &str = "the plugin does what it is asked";
 
 pub(crate) struct Ours {
