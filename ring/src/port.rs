@@ -322,13 +322,14 @@ impl Port {
     /// An answer that the call's port of before began to give meanwhile may still be the one that
     /// is taken, so hand a call over only from an instance that doesn't know it, or is gone.
     pub fn adopt(self, sid: Sid) -> Delivery {
-        let Some(slot) = lane::slot_of(sid) else { return Delivery::Dropped };
-        if lane::here().slot_of(sid).is_some_and(|slot| slot.hand_over_inside(sid, self.owner())) {
+        let inside = lane::here().slot_of(sid);
+        if inside.is_some_and(|slot| slot.hand_over_inside(sid, self.owner())) {
             return Delivery::Taken;
         }
+        let Some(slot) = lane::slot_of(sid) else { return Delivery::Dropped };
         let same_plugin = |slot: &Slot| self.is_sibling(slot);
         let outcome = if slot.word.load(Acquire) & STREAM != 0 {
-            slot.hand_over_stream(sid, same_plugin, self.owner())
+            slot.hand_over_stream(sid, same_plugin, self.owner(), inside.is_some())
         } else {
             slot.hand_over(sid, same_plugin, self.owner())
         };
@@ -340,8 +341,8 @@ impl Port {
 
     /// Whether a call is this port's and open. It may end at any time after.
     pub fn standing(self, sid: Sid) -> Standing {
-        let slot = lane::slot_of(sid).filter(|slot| self.owns(slot));
-        let Some(slot) = slot else { return Standing::Over };
+        let slot = lane::here().slot_of(sid).or_else(|| lane::slot_of(sid));
+        let Some(slot) = slot.filter(|slot| self.owns(slot)) else { return Standing::Over };
         let word = slot.word.load(Acquire);
         if word & GENERATION_MASK != sid.generation() || !crate::slot::is_open(word) {
             Standing::Over

@@ -413,8 +413,11 @@ impl Slot {
         sid: Sid,
         mine: impl Fn(&Self) -> bool,
         to: *mut (),
+        inside: bool,
     ) -> Outcome {
-        match self.lock(sid, mine) {
+        // The thread inside the stream's dispatch does not contend with itself.
+        let now = if inside { self.lock_unbiased(sid, mine) } else { self.lock(sid, mine) };
+        match now {
             Ok(now) => {
                 self.owner.store(to, Release);
                 match self.unlock(now, now, None, false) {

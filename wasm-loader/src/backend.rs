@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::job::Job;
 use crate::numbers::Numbers;
-use crate::place::Place;
+use crate::place::{Held, Place};
 use crate::plugin::Plugin;
 use crate::stack;
 use ringbox_ring::{
@@ -34,11 +34,29 @@ impl Places {
         self.plugin.inline && stack::has_room(self.plugin.limits.wasm_stack)
     }
 
-    /// The places, from one on that depends on the call.
+    /// The place that the call tries first.
     #[inline(always)]
+    fn first(&self, sid: Sid) -> usize {
+        match self.places.len() {
+            1 => 0,
+            count => sid.as_raw() as u32 as usize % count,
+        }
+    }
+
+    /// The places, from the call's first on.
     fn from(&self, sid: Sid) -> impl Iterator<Item = &Arc<Place>> + Clone {
-        let first = sid.as_raw() as u32 as usize % self.places.len();
+        let first = self.first(sid);
         self.places[first..].iter().chain(&self.places[..first])
+    }
+
+    /// The turn of a place that is free.
+    #[inline(always)]
+    fn free(&self, sid: Sid) -> Option<(&Place, Held<'_>)> {
+        let first = &self.places[self.first(sid)];
+        if let Some(held) = first.turn.take() {
+            return Some((first, held));
+        }
+        self.from(sid).skip(1).find_map(|place| place.turn.take().map(|held| (&**place, held)))
     }
 
     /// Leaves the call where the fewest wait.
@@ -89,15 +107,12 @@ impl Places {
 impl PluginBackend for Places {
     #[inline]
     fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
-        if self.may_run_here() {
-            for place in self.from(sid) {
-                if let Some(held) = place.turn.take() {
-                    clock::busy();
-                    return place
-                        .serve(held, sid, call)
-                        .map_err(|refusal| self.refused(call, refusal));
-                }
-            }
+        if self.may_run_here()
+            && let Some((place, held)) = self.free(sid)
+        {
+            clock::busy();
+            let taken = place.serve(held, sid, call);
+            return taken.map_err(|refusal| self.refused(call, refusal));
         }
         self.queue(sid, call)
     }

@@ -486,7 +486,7 @@ fn a_stream_handed_over_takes_the_old_ports_frames_before_and_the_new_ones_after
         let sid = open(&slot, MINE, 4, 100);
         let old = spawn(&slot, move |slot| send(slot, sid, 1));
         let new = spawn(&slot, move |slot| {
-            let outcome = slot.hand_over_stream(sid, |slot| owned_by(slot, MINE), OTHER);
+            let outcome = slot.hand_over_stream(sid, |slot| owned_by(slot, MINE), OTHER, false);
             assert_eq!(settle(slot, sid, outcome), Fate::Taken);
             assert_eq!(send_as(slot, sid, OTHER, 2, true), TAKEN);
         });

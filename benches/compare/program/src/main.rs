@@ -136,12 +136,12 @@ fn immediate(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
 
 const TWO_THREADS: &str = "native/unary-2-threads/128B";
 
-fn unary(side: &impl Side, turns: u64) {
+fn unary(side: &(impl Side + Sync), turns: u64) {
     let payload = [7u8; 128];
     count_to(turns, || side.unary(hidden(&payload)));
 }
 
-fn two_threads(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
+fn two_threads(rows: &mut Rows, ours: &Ours, name: &str, peer: &(impl Side + Sync)) {
     if !rows.wants(TWO_THREADS) {
         return;
     }

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::ptr::null_mut;
 
 /// What the native rows do. Each returns what the bytes that came back add up to.
-pub(crate) trait Side: Sync {
+pub(crate) trait Side {
     fn notify(&self, payload: &[u8]) -> u64;
     fn notify_by_id(&self, payload: &[u8]) -> u64;
     fn fast(&self, payload: &[u8]) -> u64;
@@ -31,14 +31,14 @@ pub(crate) trait Side: Sync {
 }
 
 /// A side whose plugin has a thread of its own.
-pub(crate) trait Deferred: Side {
+pub(crate) trait Deferred: Side + Sync {
     fn deferred(&self, payload: &[u8]) -> impl Future<Output = u64>;
     /// Sets the plugin's own thread to work, or to sleep.
     fn set_working(&self, working: bool);
 }
 
 /// A side whose calls may wait.
-pub(crate) trait Waiting: Side {
+pub(crate) trait Waiting: Side + Sync {
     fn echo(&self, payload: &[u8]) -> impl Future<Output = u64>;
 }
 
