@@ -194,6 +194,11 @@ impl Port {
         if slot.word.load(Acquire) & STREAM != 0 {
             return self.deliver_frame(slot, sid, answer, when_full, false);
         }
+        if answer.len() > KEEP
+            && let Some(reason) = slot.would_drop(sid, self.owner())
+        {
+            return self.settle(slot, sid, Outcome::Dropped(reason));
+        }
         let answer = self.checked(answer, Status::StreamEnd).copied_before_claim();
         let outcome = slot.answer(sid, self.owner(), answer);
         self.settle(slot, sid, outcome)
@@ -219,6 +224,14 @@ impl Port {
             }
             Answer::Fault(_) => (answer, true),
         };
+        if !inside && answer.len() > KEEP {
+            match slot.would_take(sid, self.owner(), answer.len()) {
+                // What ends the stream has a place of its own.
+                Err(Sent::Full) if last => {}
+                Err(sent) => return self.settle_frame(slot, sid, sent, when_full),
+                Ok(()) => {}
+            }
+        }
         let answer = if inside { answer } else { answer.copied_before_claim() };
         if let Answer::Fault(fault) = answer {
             return self.end_stream(slot, sid, fault);

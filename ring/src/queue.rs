@@ -48,7 +48,8 @@ const TAIL: u64 = BY_HOST - 1;
 
 /// `contended`: somebody wants the lock of a biased stream.
 const ASKED: u8 = 1;
-/// The same, and the thread inside is known to have seen it, or to see it before it sends.
+/// The same, and the thread inside has seen it. Only that thread sets it: by anybody else it could
+/// come when the slot serves another stream already.
 const KNOWN: u8 = 2;
 
 /// How many bytes of buffers a queue keeps for the next stream.
@@ -117,6 +118,18 @@ impl Queue {
                 }
             });
         }
+    }
+
+    /// Whether there is no room for a frame of so many bytes. For the lock holder, whose word was
+    /// `now`.
+    #[inline(always)]
+    fn is_full(&self, now: u64, bytes: u64) -> bool {
+        let used = (now & TAIL).wrapping_sub(u64::from(self.head.load(Acquire))) & TAIL;
+        // SAFETY: `sent` is the lock holder's.
+        let sent = self.sent.with(|sent| unsafe { *sent });
+        let queued = sent.wrapping_sub(self.taken.load(Relaxed));
+        // One frame always fits into an empty queue: its own limit is the answer's.
+        used >= self.frames as u64 || (used > 0 && queued + bytes > self.limit)
     }
 
     #[inline(always)]
@@ -200,7 +213,7 @@ impl Slot {
         let now = self.word.load(Acquire);
         // Asked after the word: what is found belongs to its generation, or to a later one.
         if now & GENERATION_MASK == sid.generation() && self.answering.load(Acquire) & BIASED != 0 {
-            self.contend_for_stream();
+            self.contend_for_stream(sid);
         }
         self.lock_unbiased(sid, mine)
     }
@@ -209,7 +222,7 @@ impl Slot {
     /// has left.
     #[cold]
     #[inline(never)]
-    fn contend_for_stream(&self) {
+    fn contend_for_stream(&self, sid: Sid) {
         // Dispatch returns at once, as a rule. (The models show what happens where it doesn't.)
         #[cfg(not(loom))]
         for mut turn in 0..50 {
@@ -224,10 +237,12 @@ impl Slot {
         self.contended.store(ASKED, SeqCst);
         fence::heavy();
         let mut turn = 0;
-        while self.answering.load(Acquire) & ANSWERING != 0 {
+        // The slot may serve another call by now, whose flags are no business of this one's.
+        while self.word.load(Acquire) & GENERATION_MASK == sid.generation()
+            && self.answering.load(Acquire) & ANSWERING != 0
+        {
             backoff(&mut turn);
         }
-        self.contended.store(KNOWN, Release);
     }
 
     /// [`lock`](Self::lock) on the thread that is inside the stream's dispatch.
@@ -294,14 +309,8 @@ impl Slot {
         // SAFETY: this thread holds the lock.
         let queue = unsafe { self.stream_queue() };
         let tail = (now & TAIL) as u32;
-        let used = u64::from(tail.wrapping_sub(queue.head.load(Acquire))) & TAIL;
-        // SAFETY: `sent` is the lock holder's.
-        let sent = queue.sent.with(|sent| unsafe { *sent });
-        let queued = sent.wrapping_sub(queue.taken.load(Relaxed));
         let bytes = answer.len() as u64;
-        // One frame always fits into an empty queue: its own limit is the answer's.
-        let full = used >= queue.frames as u64 || (used > 0 && queued + bytes > queue.limit);
-        if full && !last {
+        if !last && queue.is_full(now, bytes) {
             // The waker was not taken: WAITED goes back as it was.
             return match self.unlock(now, now, None, inside) {
                 Unlock::Clear(_) => Sent::Full,
@@ -315,12 +324,26 @@ impl Slot {
         }
         let waker = if now & WAITED == 0 { None } else { self.take_waker() };
         // SAFETY: `sent` is the lock holder's.
-        queue.sent.with_mut(|total| unsafe { *total = sent + bytes });
+        queue.sent.with_mut(|total| unsafe { *total += bytes });
         let over = if last { OVER } else { 0 };
         let next = word(sid, STREAM) | over | (u64::from(tail + 1) & TAIL);
         match self.unlock(now, next, waker, inside) {
             Unlock::Clear(waker) => Sent::As(Outcome::Delivered(waker)),
             Unlock::ReaderGone => Sent::As(Outcome::Orphaned),
+        }
+    }
+
+    /// Whether a frame of so many bytes would be taken now: before somebody copies them for nothing.
+    pub(crate) fn would_take(&self, sid: Sid, owner: *mut (), bytes: usize) -> Result<(), Sent> {
+        let now = self
+            .lock(sid, |slot| slot.owner.load(Relaxed) == owner)
+            .map_err(|reason| Sent::As(Outcome::Dropped(reason)))?;
+        // SAFETY: this thread holds the lock.
+        let full = unsafe { self.stream_queue() }.is_full(now, bytes as u64);
+        match self.unlock(now, now, None, false) {
+            Unlock::Clear(_) if full => Err(Sent::Full),
+            Unlock::Clear(_) => Ok(()),
+            Unlock::ReaderGone => Err(Sent::As(Outcome::Orphaned)),
         }
     }
 
@@ -342,7 +365,11 @@ impl Slot {
         self.answering.store(BIASED | ANSWERING, Relaxed);
         fence::light();
         // The word is what it was: who changes it asks first, and has not.
-        let sent = self.contended.load(Relaxed) == 0 && self.push_inside(now, status, bytes);
+        let asked = self.contended.load(Relaxed) != 0;
+        let sent = !asked && self.push_inside(now, status, bytes);
+        if asked {
+            self.contended.store(KNOWN, Release);
+        }
         if sent {
             let tail = now.wrapping_add(1) & TAIL;
             self.word.store(word(sid, STREAM) | tail, Release);

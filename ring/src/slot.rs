@@ -328,6 +328,19 @@ impl Slot {
         }
     }
 
+    /// Why an answer to `sid` would not be taken, as far as can be seen now: before somebody copies
+    /// it for nothing.
+    pub(crate) fn would_drop(&self, sid: Sid, owner: *mut ()) -> Option<Reason> {
+        let now = self.word.load(Acquire);
+        if now & GENERATION_MASK != sid.generation() {
+            return Some(why_over(sid, now));
+        }
+        if self.owner.load(Relaxed) != owner {
+            return Some(Reason::Foreign);
+        }
+        (!is_open(now)).then(|| why_over(sid, now))
+    }
+
     /// The answer, from any thread at any time.
     #[inline]
     pub(crate) fn answer(&self, sid: Sid, owner: *mut (), answer: Answer<'_>) -> Outcome {

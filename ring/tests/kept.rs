@@ -111,6 +111,7 @@ fn a_burst_leaves_little_behind() {
     buffers_of_calls_that_end_elsewhere_are_given_back(plugin);
     calls_after_a_burst_find_the_buffers_that_were_kept(plugin);
     a_large_answers_buffer_is_given_back(plugin);
+    bytes_that_nobody_takes_are_not_copied(plugin);
     queues_of_a_burst_of_streams_are_given_back();
     frames_that_were_read_keep_few_buffers();
     state_of_calls_that_are_over_is_given_back(plugin);
@@ -186,6 +187,34 @@ fn a_large_answers_buffer_is_given_back(plugin: Plugin) {
 }
 
 /// Each of the streams has a queue of 300 KiB and more, and a lane keeps 16 queues.
+/// Late, foreign and made up, and frames for a queue that is full.
+fn bytes_that_nobody_takes_are_not_copied(plugin: Plugin) {
+    let bytes = vec![7; 8 << 20];
+    let other = load(Limits::default().stream_frames(1));
+    let call = plugin.link.call(&Invocation::entry("x", b"")).unwrap();
+    let over = call.sid();
+    drop(call);
+    let open = plugin.link.call(&Invocation::entry("x", b"")).unwrap();
+    let mut stream = other.link.stream(&Invocation::entry("x", b"")).unwrap();
+    let sid = stream.sid();
+    assert_eq!(other.port.send_frame(sid, RawStatus::OK, b"fills it"), Delivery::Taken);
+    let before = MADE.load(SeqCst);
+    for to in [over, Sid::from_raw(u64::MAX >> 1), Sid::from_raw(over.as_raw() + (1 << 40))] {
+        assert_eq!(plugin.port.answer(to, RawStatus::OK, &bytes), Delivery::Dropped);
+    }
+    for to in [open.sid(), sid] {
+        let port = if to == sid { plugin.port } else { other.port };
+        assert_eq!(port.answer(to, RawStatus::OK, &bytes), Delivery::Dropped);
+        assert_eq!(port.send_frame(to, RawStatus::STREAM_END, &bytes), Delivery::Dropped);
+    }
+    assert_eq!(other.port.send_frame(sid, RawStatus::OK, &bytes), Delivery::Full);
+    assert_eq!(MADE.load(SeqCst) - before, 0, "bytes that nobody takes were copied");
+    assert_eq!(other.port.send_frame(sid, RawStatus::STREAM_END, &bytes), Delivery::Taken);
+    assert_eq!(ready(stream.recv()).unwrap().map(|frame| frame.len()), Some(8));
+    assert_eq!(ready(stream.recv()).unwrap().map(|frame| frame.len()), Some(8 << 20));
+    drop(open);
+}
+
 fn queues_of_a_burst_of_streams_are_given_back() {
     let plugin = load(Limits::default().stream_frames(8191));
     let left = left_by(|| drop((0..200).map(|_| plugin.stream()).collect::<Vec<_>>()));

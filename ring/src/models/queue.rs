@@ -94,6 +94,25 @@ fn a_stream_that_is_ended_while_dispatch_sends_keeps_what_was_taken() {
 }
 
 #[test]
+fn a_late_frame_meets_the_slots_next_call_and_does_not_wait_for_it() {
+    model(|| {
+        let slot = Arc::new(Slot::new(3));
+        let first = open_inside(&slot, 4);
+        let late = spawn(&slot, move |slot| send(slot, first, 9));
+        slot.left_stream_dispatch();
+        if !Reader::new(&slot, first).leave() {
+            assert_eq!(late.join().unwrap(), Sender::As(Fate::Orphaned));
+            return;
+        }
+        // Answered inside, and kept by its caller for as long as it likes.
+        let second = slot.open(MINE);
+        assert!(slot.copy_inside(second, MINE, RawStatus::OK, &[5; 3]));
+        assert!(matches!(late.join().unwrap(), Sender::As(Fate::Dropped(_))));
+        assert_eq!(read(&slot, second), Ok(5));
+    });
+}
+
+#[test]
 fn a_late_frame_meets_the_slots_next_stream_and_harms_nothing() {
     model(|| {
         let slot = Arc::new(Slot::new(3));
