@@ -136,6 +136,20 @@ fn a_late_frame_meets_the_slots_next_stream_and_harms_nothing() {
     });
 }
 
+#[test]
+fn nobody_contends_for_a_stream_whose_dispatch_has_returned() {
+    model(|| {
+        let slot = Arc::new(Slot::new(3));
+        let sid = open(&slot, MINE, 4, 100);
+        let sending = spawn(&slot, move |slot| assert_eq!(send(slot, sid, 1), TAKEN));
+        assert_eq!(send(&slot, sid, 2), TAKEN);
+        sending.join().unwrap();
+        // Whoever contends runs a heavy fence.
+        assert_eq!(slot.contended.load(Ordering::Relaxed), 0);
+        assert!(Reader::new(&slot, sid).leave());
+    });
+}
+
 /// Sends three bytes of `value`.
 fn send_as(slot: &Slot, sid: Sid, owner: *mut (), value: u8, last: bool) -> Sender {
     let status = if last { RawStatus::STREAM_END } else { RawStatus::OK };

@@ -212,6 +212,7 @@ fn the_deadline_of_one_wait_never_ends_a_streams_next_wait() {
         let mut queue = Queue::new(2);
         queue.reset(100);
         let sid = slot.open_stream(MINE, queue);
+        slot.left_stream_dispatch();
         let (_, waker) = Task::new();
         assert_eq!(slot.poll_stream(sid, 0, &waker), Seen::Pending);
         let _ = clockwork.arm(AT);
