@@ -5,6 +5,7 @@ use super::policy::Policy;
 use super::rule::Rule;
 use super::{Access, Clocks, Directory, Grants, Randomness};
 use std::fmt;
+use std::sync::Arc;
 
 /// What a plugin gets.
 ///
@@ -58,7 +59,12 @@ impl Grants {
         let effective = Effective {
             environment: self.cut_environment(&ask.environment, &mut refused),
             directories: self.cut_directories(&ask.directories, &mut refused),
-            network: Policy { rules: rules.into(), udp, resolver: self.resolver.clone() },
+            network: Policy {
+                rules: rules.into(),
+                udp,
+                resolver: self.resolver.clone(),
+                lookups: Arc::default(),
+            },
             clocks,
             random,
             // Virtual time is never waited for.

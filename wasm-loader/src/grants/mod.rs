@@ -14,7 +14,7 @@ mod rule;
 
 pub use ask::{Access, Ask};
 pub use effective::{Effective, Refused};
-pub(crate) use policy::{Network, NoAddress};
+pub(crate) use policy::{Network, NoAddress, Question};
 pub use policy::{Resolver, SystemResolver};
 pub use rule::{Rule, RuleError};
 
