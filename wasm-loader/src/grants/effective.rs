@@ -5,7 +5,8 @@ use super::policy::Policy;
 use super::rule::Rule;
 use super::{Access, Clocks, Directory, Grants, Randomness};
 use std::fmt;
-use std::sync::Arc;
+use std::fs::File;
+use std::sync::{Arc, OnceLock};
 
 /// What a plugin gets.
 ///
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub struct Effective {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) directories: Vec<Directory>,
+    /// Those directories, once they are opened: this is of one load.
+    pub(crate) opened: Arc<OnceLock<Vec<File>>>,
     pub(crate) network: Policy,
     pub(crate) clocks: Clocks,
     pub(crate) random: Randomness,
@@ -59,6 +62,7 @@ impl Grants {
         let effective = Effective {
             environment: self.cut_environment(&ask.environment, &mut refused),
             directories: self.cut_directories(&ask.directories, &mut refused),
+            opened: Arc::default(),
             network: Policy {
                 rules: rules.into(),
                 udp,

@@ -3,7 +3,7 @@
 
 use super::lookup::Lookup;
 use super::output::{Output, Stream};
-use super::{GrantError, Wasi};
+use super::{GrantError, Wasi, directories};
 use crate::grants::{Access, Clocks, Effective, Network};
 use bytes::Bytes;
 use std::io;
@@ -72,12 +72,13 @@ impl Hosted {
 
 fn context(effective: &Effective, network: &Arc<Network>) -> Result<WasiCtx, GrantError> {
     let mut builder = WasiCtx::builder();
-    for directory in &effective.directories {
+    for (directory, opened) in effective.directories.iter().zip(directories::open(effective)?) {
         let permissions = match directory.access {
             Access::Read => FsPerms::ReadOnly,
             Access::Write => FsPerms::ReadWrite,
         };
-        builder.preopened_dir(&directory.host, &directory.guest, permissions).map_err(|error| {
+        let path = directories::path(opened);
+        builder.preopened_dir(path, &directory.guest, permissions).map_err(|error| {
             GrantError::Directory {
                 path: directory.host.clone(),
                 source: error.downcast().unwrap_or_else(io::Error::other),
