@@ -284,6 +284,9 @@ fn waiting_takes_no_time_or_a_grant() {
     let nothing = Grants::new();
     let started = Instant::now();
     call(&nothing, "wait", u32::MAX).0.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let files = Grants::new().directory(folder.path(), "/data", Access::Read);
+    call(&files, "wait", u32::MAX).0.unwrap();
     assert!(started.elapsed().as_secs() < 3, "four seconds were waited for");
     let real = Grants::new().clocks(Clocks::Real);
     assert_eq!(trap(&real, "wait", u32::MAX), WasiTrap::Waits);

@@ -104,6 +104,11 @@ impl Network {
         Self { policy, learned: Mutex::default() }
     }
 
+    /// Whether there may be any connection.
+    pub(crate) fn has_rules(&self) -> bool {
+        !self.policy.rules.is_empty()
+    }
+
     pub(crate) fn allows_udp(&self) -> bool {
         self.policy.udp
     }

@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock::Host as _;
 use wasmtime_wasi::p2::bindings::{cli, clocks};
 use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, DynPollable, InputStream, OutputStream, Pollable, StreamError,
-    StreamResult,
+    StreamResult, subscribe,
 };
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView};
 use wasmtime_wasi::{FsPerms, WasiCtx, async_trait};
@@ -173,6 +173,7 @@ impl cli::stderr::Host for Stdio<'_> {
     }
 }
 
+/// What is always ready, and has nothing.
 struct Empty;
 
 #[async_trait]
@@ -216,11 +217,17 @@ impl HasData for HasVirtualClock {
 }
 
 impl VirtualClock<'_> {
-    /// Here waiting does take time, since there is something to wait for besides the clock: a read
-    /// with a timeout would otherwise always time out. Virtual time moves when the wait begins.
+    /// Virtual time moves when the wait begins. Where there are connections it also takes real time,
+    /// as their timeouts: a read with one would otherwise always time out. Files are always ready,
+    /// so beside them there is nothing to wait for but the clock.
     fn wait(&mut self, now: u64, when: u64) -> Result<Resource<DynPollable>> {
         self.0.clock.wait(when)?;
-        self.0.clocks().subscribe_duration(when.saturating_sub(now))
+        if self.0.hosted.granted().network.has_rules() {
+            return self.0.clocks().subscribe_duration(when.saturating_sub(now));
+        }
+        let table = self.0.table();
+        let come = table.push(Empty)?;
+        subscribe(table, come)
     }
 }
 
