@@ -84,6 +84,7 @@ fn config(key: &Key) -> Config {
     config
         .strategy(Strategy::Cranelift)
         .wasm_component_model(true)
+        .wasm_memory64(false)
         // With it a call costs three times as much.
         .concurrency_support(false)
         .epoch_interruption(true)

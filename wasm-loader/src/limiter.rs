@@ -14,24 +14,42 @@ pub(crate) struct Limiter {
 }
 
 /// What all memories, or all tables, of an instance have together.
+///
+/// What was let grow counts from then on, also if that fails after all: the engine tells of failed
+/// growth that it never asked about, so there is nothing to take off for it.
 #[derive(Debug, Default)]
 struct Grown {
     total: usize,
-    /// By how much the last one grew, should that fail after all.
-    last: usize,
+}
+
+/// One that wants to grow.
+#[derive(Clone, Copy)]
+struct Growth {
+    current: usize,
+    desired: usize,
+    /// How large it may become by its own declaration.
+    maximum: Option<usize>,
+}
+
+/// Whether it may.
+#[derive(PartialEq, Eq)]
+enum Verdict {
+    Granted,
+    BeyondLimit,
+    BeyondItself,
 }
 
 impl Grown {
-    fn grow(&mut self, current: usize, desired: usize, limit: usize) -> bool {
-        let more = desired.saturating_sub(current);
-        let fits = more <= limit.saturating_sub(self.total);
-        self.last = if fits { more } else { 0 };
-        self.total += self.last;
-        fits
-    }
-
-    fn failed(&mut self) {
-        self.total -= std::mem::take(&mut self.last);
+    fn grow(&mut self, growth: Growth, limit: usize) -> Verdict {
+        let more = growth.desired.saturating_sub(growth.current);
+        if more > limit.saturating_sub(self.total) {
+            return Verdict::BeyondLimit;
+        }
+        if growth.maximum.is_some_and(|maximum| growth.desired > maximum) {
+            return Verdict::BeyondItself;
+        }
+        self.total += more;
+        Verdict::Granted
     }
 }
 
@@ -47,31 +65,40 @@ impl Limiter {
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool> {
         let limit = self.limits.memory_bytes;
-        let fits = self.memory.grow(current, desired, limit);
-        if !fits {
+        let verdict = self.memory.grow(Growth { current, desired, maximum }, limit);
+        if verdict == Verdict::BeyondLimit {
             self.denied = Some(TrapCause::Memory { limit, unit: "bytes of memory" });
         }
-        Ok(fits)
+        Ok(verdict == Verdict::Granted)
     }
 
+    // Failed growth is no error: the guest is told so.
     fn memory_grow_failed(&mut self, _: Error) -> Result<()> {
-        self.memory.failed();
         Ok(())
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool> {
         let limit = self.limits.table_elements;
-        let fits = self.tables.grow(current, desired, limit);
-        if !fits {
+        let verdict = self.tables.grow(Growth { current, desired, maximum }, limit);
+        if verdict == Verdict::BeyondLimit {
             self.denied = Some(TrapCause::Memory { limit, unit: "elements of tables" });
         }
-        Ok(fits)
+        Ok(verdict == Verdict::Granted)
     }
 
     fn table_grow_failed(&mut self, _: Error) -> Result<()> {
-        self.tables.failed();
         Ok(())
     }
 
@@ -85,5 +112,33 @@ impl ResourceLimiter for Limiter {
 
     fn memories(&self) -> usize {
         self.limits.memories
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_that_fails_gives_nothing_back() {
+        let limits = WasmLimits::default().table_elements(100).memory_bytes(100);
+        let mut limiter = Limiter::new(limits);
+        let (mut tables, mut memories) = (0, 0);
+        for _ in 0..3 {
+            limiter.table_grow_failed(Error::msg("overflow")).unwrap();
+            limiter.memory_grow_failed(Error::msg("overflow")).unwrap();
+            tables += u32::from(limiter.table_growing(0, 60, None).unwrap());
+            memories += u32::from(limiter.memory_growing(0, 60, None).unwrap());
+        }
+        assert_eq!((tables, memories), (1, 1), "a second one is too much");
+        assert!(limiter.denied().is_some());
+    }
+
+    #[test]
+    fn what_is_beyond_its_own_maximum_does_not_count() {
+        let mut limiter = Limiter::new(WasmLimits::default().table_elements(100));
+        assert!(!limiter.table_growing(0, 60, Some(50)).unwrap());
+        assert!(limiter.denied().is_none(), "that is no limit of the host's");
+        assert!(limiter.table_growing(0, 100, Some(100)).unwrap());
     }
 }

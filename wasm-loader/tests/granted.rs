@@ -3,7 +3,8 @@
 mod support;
 
 use ringbox_ring::{Invocation, Status};
-use ringbox_wasm::{Access, Clocks, Grants, Resolver, WasmOptions, load};
+use ringbox_wasm::wasi::GrantError;
+use ringbox_wasm::{Access, Clocks, Grants, LoadError, Resolver, WasmOptions, load};
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -111,6 +112,44 @@ fn two_directories_have_their_own_rights() {
     ask(&grants, "write", "/out/new").unwrap();
     ask(&grants, "write", "/data/new").unwrap_err();
     assert_eq!(ask(&grants, "read", "/data/sub/new").unwrap(), "written");
+}
+
+#[test]
+fn a_directory_within_a_writable_one_is_refused() {
+    let outer = folder();
+    let path = outer.path();
+    symlink(path.join("in/sub"), path.join("aside")).unwrap();
+    // What the plugin could have put there when it was loaded before.
+    symlink("/etc", path.join("in/planted")).unwrap();
+    for inner in ["in/sub", "in/planted", "in/../in/sub", "aside"] {
+        let grants =
+            granted(&outer, Access::Write).directory(path.join(inner), "/nested", Access::Read);
+        let options = WasmOptions::new().grants(grants);
+        let error = load(&guest("ordinary", WASI), "ordinary", &options).unwrap_err();
+        assert!(matches!(error, LoadError::Grant(GrantError::Nested { .. })), "{inner}: {error}");
+    }
+    fs::create_dir(path.join("inner")).unwrap();
+    let beside =
+        granted(&outer, Access::Write).directory(path.join("inner"), "/beside", Access::Read);
+    assert_eq!(ask(&beside, "list", "/beside").unwrap(), "");
+}
+
+#[test]
+fn a_later_instance_has_the_directory_that_was_there_at_load() {
+    let outer = folder();
+    let path = outer.path();
+    let options = WasmOptions::new().grants(granted(&outer, Access::Read));
+    let plugin = load(&guest("ordinary", WASI), "ordinary", &options).unwrap();
+    let ask = |entry, text: &str| {
+        plugin.link().call(&Invocation::entry(entry, text.as_bytes())).unwrap().wait()
+    };
+    fs::rename(path.join("in"), path.join("moved")).unwrap();
+    fs::create_dir(path.join("other")).unwrap();
+    fs::write(path.join("other/file"), "outside").unwrap();
+    symlink("other", path.join("in")).unwrap();
+    ask("exit", "3").unwrap_err();
+    assert_eq!(*ask("read", "/data/file").unwrap(), *b"inside");
+    assert_eq!(plugin.usage().instances_lost, 1);
 }
 
 #[test]

@@ -370,13 +370,16 @@ fn a_flipped_bit_is_an_error_or_another_valid_component() {
 
 #[test]
 fn validation_has_the_engines_features() {
-    let engine = wasmtime::Engine::default();
+    let mut config = wasmtime::Config::new();
+    config.wasm_memory64(false);
+    let engine = wasmtime::Engine::new(&config).unwrap();
     let core = |text: &str| format!("(component (core module {text}))");
     let cases = [
         core("(func (param v128))"),
         core("(func (result i32 i32) i32.const 0 i32.const 0)"),
         core("(memory 1) (memory 1)"),
         core("(memory i64 1)"),
+        core("(table i64 1 funcref)"),
         core("(func $f return_call $f)"),
         core("(table 1 funcref)"),
         core("(table 1 externref)"),

@@ -1,8 +1,11 @@
 //! What a plugin that means ill can have of WASI.
 
 use ringbox_wasm::wasi::{HasWasi, Printed, Wasi, WasiTrap, add_to_linker};
-use ringbox_wasm::{Access, Clocks, ComponentLimits, Grants, inspect};
-use std::sync::OnceLock;
+use ringbox_wasm::{Access, Clocks, ComponentLimits, Grants, Resolver, inspect};
+use std::io;
+use std::net::IpAddr;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Store};
@@ -60,6 +63,22 @@ package wasi:sockets@0.2.6 {
             temporary-resolver-failure, permanent-resolver-failure,
         }
         enum ip-address-family { ipv4, ipv6 }
+        type ipv4-address = tuple<u8, u8, u8, u8>;
+        type ipv6-address = tuple<u16, u16, u16, u16, u16, u16, u16, u16>;
+        variant ip-address { ipv4(ipv4-address), ipv6(ipv6-address) }
+        resource network;
+    }
+    interface instance-network {
+        use network.{network};
+        instance-network: func() -> network;
+    }
+    interface ip-name-lookup {
+        use network.{network, error-code, ip-address};
+        resource resolve-address-stream {
+            resolve-next-address: func() -> result<option<ip-address>, error-code>;
+        }
+        resolve-addresses: func(network: borrow<network>, name: string)
+            -> result<resolve-address-stream, error-code>;
     }
     interface udp { resource udp-socket; }
     interface udp-create-socket {
@@ -75,6 +94,8 @@ world w {
     import wasi:random/random@0.2.6;
     import wasi:filesystem/preopens@0.2.6;
     import wasi:sockets/udp-create-socket@0.2.6;
+    import wasi:sockets/instance-network@0.2.6;
+    import wasi:sockets/ip-name-lookup@0.2.6;
     export streams: func(count: u32) -> u32;
     export pollables: func(count: u32) -> u32;
     export dropped: func(count: u32) -> u32;
@@ -83,6 +104,7 @@ world w {
     export zeroes: func(len: u32) -> u32;
     export wait: func(nanos: u32) -> u32;
     export udp: func(how: u32) -> u32;
+    export lookups: func(count: u32) -> u32;
 }
 "#;
 
@@ -104,7 +126,14 @@ const CODE: &str = r#"
     (import "wasi:filesystem/preopens@0.2.6" "get-directories" (func $preopens (param i32)))
     (import "wasi:sockets/udp-create-socket@0.2.6" "create-udp-socket"
         (func $udp (param i32 i32)))
+    (import "wasi:sockets/instance-network@0.2.6" "instance-network" (func $network (result i32)))
+    (import "wasi:sockets/ip-name-lookup@0.2.6" "resolve-addresses"
+        (func $resolve (param i32 i32 i32 i32)))
+    (import "wasi:sockets/ip-name-lookup@0.2.6"
+        "[method]resolve-address-stream.resolve-next-address"
+        (func $next (param i32 i32)))
     (memory (export "memory") 64)
+    (data (i32.const 64) "a.example")
     (global $free (mut i32) (i32.const 4096))
     (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
         global.get $free
@@ -140,6 +169,20 @@ const CODE: &str = r#"
     (func (export "wait") (param i32) (result i32)
         (call $block (call $timer (i64.extend_i32_u (local.get 0))))
         (i32.const 0))
+    ;; Looks a name up so many times, and counts what isn't refused at once.
+    (func (export "lookups") (param $count i32) (result i32)
+        (local $network i32) (local $asked i32)
+        (local.set $network (call $network))
+        (loop $again
+            (call $resolve (local.get $network) (i32.const 64) (i32.const 9) (i32.const 8))
+            (call $next (i32.load (i32.const 12)) (i32.const 16))
+            ;; would-block, and not temporary-resolver-failure
+            (local.set $asked (i32.add (local.get $asked)
+                (i32.and
+                    (i32.load8_u (i32.const 16))
+                    (i32.eq (i32.load8_u offset=2 (i32.const 16)) (i32.const 8)))))
+            (br_if $again (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))
+        (local.get $asked))
     (func (export "udp") (param i32) (result i32)
         (call $udp (i32.const 0) (i32.const 8))
         (if (result i32) (i32.load8_u (i32.const 8))
@@ -241,6 +284,9 @@ fn waiting_takes_no_time_or_a_grant() {
     let nothing = Grants::new();
     let started = Instant::now();
     call(&nothing, "wait", u32::MAX).0.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let files = Grants::new().directory(folder.path(), "/data", Access::Read);
+    call(&files, "wait", u32::MAX).0.unwrap();
     assert!(started.elapsed().as_secs() < 3, "four seconds were waited for");
     let real = Grants::new().clocks(Clocks::Real);
     assert_eq!(trap(&real, "wait", u32::MAX), WasiTrap::Waits);
@@ -257,4 +303,25 @@ fn udp_takes_a_rule_and_a_grant() {
     assert_eq!(call(&Grants::new().udp(), "udp", 0).0.unwrap(), DENIED);
     assert_eq!(call(&Grants::new().network(rule()), "udp", 0).0.unwrap(), DENIED);
     assert_eq!(call(&Grants::new().network(rule()).udp(), "udp", 0).0.unwrap(), 0);
+}
+
+/// Answers nobody until it is let go.
+struct Hangs(Mutex<Receiver<()>>);
+
+impl Resolver for Hangs {
+    fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        let receiver = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        receiver.recv().unwrap_or_default();
+        Err(io::Error::other("let go"))
+    }
+}
+
+#[test]
+fn names_that_are_looked_up_at_once_are_bounded() {
+    let (let_go, hangs) = mpsc::channel();
+    let grants = Grants::new()
+        .network("a.example:443".parse().unwrap())
+        .resolver(Arc::new(Hangs(Mutex::new(hangs))));
+    assert_eq!(call(&grants, "lookups", 100).0.unwrap(), 16);
+    drop::<Sender<()>>(let_go);
 }

@@ -5,6 +5,8 @@ use super::policy::Policy;
 use super::rule::Rule;
 use super::{Access, Clocks, Directory, Grants, Randomness};
 use std::fmt;
+use std::fs::File;
+use std::sync::{Arc, OnceLock};
 
 /// What a plugin gets.
 ///
@@ -13,6 +15,8 @@ use std::fmt;
 pub struct Effective {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) directories: Vec<Directory>,
+    /// Those directories, once they are opened: this is of one load.
+    pub(crate) opened: Arc<OnceLock<Vec<File>>>,
     pub(crate) network: Policy,
     pub(crate) clocks: Clocks,
     pub(crate) random: Randomness,
@@ -58,7 +62,13 @@ impl Grants {
         let effective = Effective {
             environment: self.cut_environment(&ask.environment, &mut refused),
             directories: self.cut_directories(&ask.directories, &mut refused),
-            network: Policy { rules: rules.into(), udp, resolver: self.resolver.clone() },
+            opened: Arc::default(),
+            network: Policy {
+                rules: rules.into(),
+                udp,
+                resolver: self.resolver.clone(),
+                lookups: Arc::default(),
+            },
             clocks,
             random,
             // Virtual time is never waited for.
@@ -116,7 +126,7 @@ impl Grants {
                 given.push(want.clone());
                 continue;
             }
-            let within = self.rules.iter().filter(|granted| want.covers(granted)).cloned();
+            let within = self.rules.iter().filter(|granted| want.spans(granted)).cloned();
             given.extend(within);
             refused.push(Refused::Network(want.clone()));
         }
@@ -262,6 +272,20 @@ mod tests {
         let rules: Vec<_> = effective.network.rules.iter().map(ToString::to_string).collect();
         assert_eq!(rules, ["10.0.0.0/8:5432"]);
         assert_eq!(effective.refused().len(), 1);
+    }
+
+    #[test]
+    fn a_wish_does_not_open_what_a_wide_block_leaves_closed() {
+        let grants = Grants::new()
+            .network("0.0.0.0/0:*".parse().unwrap())
+            .network("[::/0]:*".parse().unwrap());
+        for wish in ["127.0.0.1:*", "127.0.0.0/8:80", "169.254.169.254:80", "[::1]:*"] {
+            let effective = grants.cut(&Ask::parse(format!("net {wish}").as_bytes()).unwrap());
+            assert!(effective.network.rules.is_empty(), "{wish} is given: {effective}");
+            assert_eq!(effective.refused(), [Refused::Network(wish.parse().unwrap())]);
+        }
+        let effective = grants.cut(&Ask::parse(b"net 1.1.1.1:443").unwrap());
+        assert_eq!(effective.network.rules.len(), 1, "the internet is granted");
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod rule;
 
 pub use ask::{Access, Ask};
 pub use effective::{Effective, Refused};
-pub(crate) use policy::{Network, NoAddress};
+pub(crate) use policy::{Network, NoAddress, Question};
 pub use policy::{Resolver, SystemResolver};
 pub use rule::{Rule, RuleError};
 
@@ -147,7 +147,8 @@ impl Grants {
     }
 
     /// The same with a directory: `host` is where it is, `guest` the absolute path that the plugin
-    /// sees. What lies outside cannot be reached through it, by `..` or by links.
+    /// sees. What lies outside cannot be reached through it, by `..` or by links. It is opened once
+    /// for each load, and must not lie in another one that the same plugin may write to.
     #[must_use]
     pub fn directory(
         mut self,

@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How addresses are found for names. The system's way is [`SystemResolver`].
@@ -34,6 +36,8 @@ pub(crate) struct Policy {
     pub(crate) rules: Arc<[Rule]>,
     pub(crate) udp: bool,
     pub(crate) resolver: Arc<dyn Resolver>,
+    /// How many lookups are under way, in all of the plugin's instances.
+    pub(crate) lookups: Arc<AtomicUsize>,
 }
 
 impl fmt::Debug for Policy {
@@ -51,7 +55,35 @@ pub(crate) enum NoAddress {
     NoName,
     /// It has no address, or only such as may not be connected to.
     None,
+    /// The plugin has as many names looked up already as it may.
+    TooMany,
 }
+
+/// What has to be asked for a name's addresses.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// Nothing: it is an address.
+    Answered(IpAddr),
+    Ask(Lookup),
+}
+
+/// A name that may be looked up. It counts as under way until it is dropped, which a thread that
+/// hangs in the system's resolver doesn't do, whether anybody still waits for it or not.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    name: String,
+    count: Arc<AtomicUsize>,
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Relaxed);
+    }
+}
+
+/// How many names a plugin may have looked up at once: each takes one of the threads that the whole
+/// process has for what blocks.
+const MOST_LOOKUPS: usize = 16;
 
 /// How many names with their addresses an instance is remembered to have asked for.
 const MOST_LEARNED: usize = 256;
@@ -72,6 +104,11 @@ impl Network {
         Self { policy, learned: Mutex::default() }
     }
 
+    /// Whether there may be any connection.
+    pub(crate) fn has_rules(&self) -> bool {
+        !self.policy.rules.is_empty()
+    }
+
     pub(crate) fn allows_udp(&self) -> bool {
         self.policy.udp
     }
@@ -89,23 +126,32 @@ impl Network {
         })
     }
 
-    /// The addresses of a name that a rule allows to be looked up, as far as they may be used.
-    /// Blocks.
-    pub(crate) fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, NoAddress> {
+    /// What has to be asked for a name: nothing, if it is an address. Doesn't block.
+    pub(crate) fn question(&self, name: &str) -> Result<Question, NoAddress> {
         let literal = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
         if let Ok(ip) = literal.unwrap_or(name).parse::<IpAddr>() {
-            return Ok(vec![ip.to_canonical()]);
+            return Ok(Question::Answered(ip.to_canonical()));
         }
         let name = normal_name(name).ok_or(NoAddress::NoName)?;
         if !self.policy.rules.iter().any(|rule| rule.is_name(&name)) {
             return Err(NoAddress::NotAllowed);
         }
-        let found = self.policy.resolver.resolve(&name).map_err(|_| NoAddress::None)?;
+        let one_more = |count| (count < MOST_LOOKUPS).then_some(count + 1);
+        match self.policy.lookups.fetch_update(Relaxed, Relaxed, one_more) {
+            Ok(_) => Ok(Question::Ask(Lookup { name, count: self.policy.lookups.clone() })),
+            Err(_) => Err(NoAddress::TooMany),
+        }
+    }
+
+    /// The addresses of a name, as far as they may be used. Blocks.
+    pub(crate) fn look_up(&self, lookup: &Lookup) -> Result<Vec<IpAddr>, NoAddress> {
+        let name = &lookup.name;
+        let found = self.policy.resolver.resolve(name).map_err(|_| NoAddress::None)?;
         let mut usable = Vec::new();
         for ip in found.into_iter().map(|ip| ip.to_canonical()) {
             if !Net::one(ip).is_special() {
                 // These alone are opened by their name.
-                self.learn(ip, &name);
+                self.learn(ip, name);
             } else if !self.policy.rules.iter().any(|rule| rule.allows_ip(ip)) {
                 continue;
             }
@@ -147,7 +193,15 @@ mod tests {
             resolver: Arc::new(Rebinding(Mutex::new(
                 answers.iter().map(|ip| ip.parse().unwrap()).collect(),
             ))),
+            lookups: Arc::default(),
         })
+    }
+
+    fn resolve(network: &Network, name: &str) -> Result<Vec<IpAddr>, NoAddress> {
+        match network.question(name)? {
+            Question::Answered(ip) => Ok(vec![ip]),
+            Question::Ask(lookup) => network.look_up(&lookup),
+        }
     }
 
     fn allows(network: &Network, addr: &str) -> bool {
@@ -159,7 +213,7 @@ mod tests {
         let network = network(&["api.example.com:443"], &["1.2.3.4"]);
         assert!(!allows(&network, "1.2.3.4:443"));
         assert_eq!(
-            network.resolve("API.example.com.").unwrap(),
+            resolve(&network, "API.example.com.").unwrap(),
             ["1.2.3.4".parse::<IpAddr>().unwrap()]
         );
         assert!(allows(&network, "1.2.3.4:443"));
@@ -172,8 +226,8 @@ mod tests {
     fn a_name_that_turns_private_opens_nothing() {
         for private in ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "::ffff:10.0.0.1"] {
             let network = network(&["api.example.com:*"], &["1.2.3.4", private]);
-            network.resolve("api.example.com").unwrap();
-            assert_eq!(network.resolve("api.example.com"), Err(NoAddress::None), "{private}");
+            resolve(&network, "api.example.com").unwrap();
+            assert_eq!(resolve(&network, "api.example.com"), Err(NoAddress::None), "{private}");
             let ip: IpAddr = private.parse().unwrap();
             assert!(!network.allows(SocketAddr::new(ip, 443)), "{private}");
         }
@@ -182,7 +236,7 @@ mod tests {
     #[test]
     fn a_private_address_that_is_listed_may_have_a_name() {
         let network = network(&["db.internal:5432", "10.0.0.0/8:5432"], &["10.0.0.9"]);
-        assert_eq!(network.resolve("db.internal").unwrap().len(), 1);
+        assert_eq!(resolve(&network, "db.internal").unwrap().len(), 1);
         assert!(allows(&network, "10.0.0.9:5432"));
         assert!(!allows(&network, "10.0.0.9:22"));
     }
@@ -191,10 +245,10 @@ mod tests {
     fn names_that_no_rule_has_are_not_looked_up() {
         let network = network(&["api.example.com:443", "1.0.0.0/8:*"], &["1.2.3.4"]);
         for name in ["example.com", "x.api.example.com", "secret.attacker.example"] {
-            assert_eq!(network.resolve(name), Err(NoAddress::NotAllowed), "{name}");
+            assert_eq!(resolve(&network, name), Err(NoAddress::NotAllowed), "{name}");
         }
         for name in ["", "a b", "127.1", "0x7f.1", "2130706433", "a\0b"] {
-            assert_eq!(network.resolve(name), Err(NoAddress::NoName), "{name:?}");
+            assert_eq!(resolve(&network, name), Err(NoAddress::NoName), "{name:?}");
         }
     }
 

@@ -35,8 +35,19 @@ pub struct RuleError {
 }
 
 impl Rule {
-    /// Whether everything that another rule allows is allowed by this one.
+    /// Whether everything that another rule allows is allowed by this one. As for an address, what
+    /// is not the public internet has to be meant: `0.0.0.0/0:*` does not cover `127.0.0.1:*`, which
+    /// opens the own machine.
     pub(crate) fn covers(&self, other: &Self) -> bool {
+        let meant = match (&self.host, &other.host) {
+            (Host::Net(mine), Host::Net(theirs)) => mine.is_special() || !theirs.is_special(),
+            _ => true,
+        };
+        meant && self.spans(other)
+    }
+
+    /// Whether another rule's hosts and ports are all among this one's, open or not.
+    pub(crate) fn spans(&self, other: &Self) -> bool {
         let host = match (&self.host, &other.host) {
             (Host::Name(mine), Host::Name(theirs)) => mine == theirs,
             (Host::Net(mine), Host::Net(theirs)) => mine.covers(theirs),

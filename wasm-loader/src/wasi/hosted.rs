@@ -3,7 +3,7 @@
 
 use super::lookup::Lookup;
 use super::output::{Output, Stream};
-use super::{GrantError, Wasi};
+use super::{GrantError, Wasi, directories};
 use crate::grants::{Access, Clocks, Effective, Network};
 use bytes::Bytes;
 use std::io;
@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock::Host as _;
 use wasmtime_wasi::p2::bindings::{cli, clocks};
 use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, DynPollable, InputStream, OutputStream, Pollable, StreamError,
-    StreamResult,
+    StreamResult, subscribe,
 };
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView};
 use wasmtime_wasi::{FsPerms, WasiCtx, async_trait};
@@ -72,12 +72,13 @@ impl Hosted {
 
 fn context(effective: &Effective, network: &Arc<Network>) -> Result<WasiCtx, GrantError> {
     let mut builder = WasiCtx::builder();
-    for directory in &effective.directories {
+    for (directory, opened) in effective.directories.iter().zip(directories::open(effective)?) {
         let permissions = match directory.access {
             Access::Read => FsPerms::ReadOnly,
             Access::Write => FsPerms::ReadWrite,
         };
-        builder.preopened_dir(&directory.host, &directory.guest, permissions).map_err(|error| {
+        let path = directories::path(opened);
+        builder.preopened_dir(path, &directory.guest, permissions).map_err(|error| {
             GrantError::Directory {
                 path: directory.host.clone(),
                 source: error.downcast().unwrap_or_else(io::Error::other),
@@ -172,6 +173,7 @@ impl cli::stderr::Host for Stdio<'_> {
     }
 }
 
+/// What is always ready, and has nothing.
 struct Empty;
 
 #[async_trait]
@@ -215,11 +217,17 @@ impl HasData for HasVirtualClock {
 }
 
 impl VirtualClock<'_> {
-    /// Here waiting does take time, since there is something to wait for besides the clock: a read
-    /// with a timeout would otherwise always time out. Virtual time moves when the wait begins.
+    /// Virtual time moves when the wait begins. Where there are connections it also takes real time,
+    /// as their timeouts: a read with one would otherwise always time out. Files are always ready,
+    /// so beside them there is nothing to wait for but the clock.
     fn wait(&mut self, now: u64, when: u64) -> Result<Resource<DynPollable>> {
         self.0.clock.wait(when)?;
-        self.0.clocks().subscribe_duration(when.saturating_sub(now))
+        if self.0.hosted.granted().network.has_rules() {
+            return self.0.clocks().subscribe_duration(when.saturating_sub(now));
+        }
+        let table = self.0.table();
+        let come = table.push(Empty)?;
+        subscribe(table, come)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Names of hosts, looked up under the rules: our `wasi:sockets/ip-name-lookup`.
 
-use crate::grants::{Network, NoAddress};
+use crate::grants::{Network, NoAddress, Question};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -44,6 +44,7 @@ impl Answer {
             Err(NoAddress::NotAllowed) => Self::Failed(ErrorCode::AccessDenied),
             Err(NoAddress::NoName) => Self::Failed(ErrorCode::InvalidArgument),
             Err(NoAddress::None) => Self::Failed(ErrorCode::NameUnresolvable),
+            Err(NoAddress::TooMany) => Self::Failed(ErrorCode::TemporaryResolverFailure),
         }
     }
 
@@ -78,9 +79,16 @@ impl Host for Lookup<'_> {
     ) -> Result<Resource<ResolveAddressStream>, SocketError> {
         // It is the right to look something up, so it has to be there.
         self.table.get(&network)?;
-        let network = self.network.clone();
-        let task = spawn_blocking(move || network.resolve(&name));
-        let answer = self.table.push(Answer::Pending(task))?;
+        // The threads for what blocks are the whole process': only what has to be asked gets one.
+        let answer = match self.network.question(&name) {
+            Ok(Question::Answered(ip)) => Answer::new(Ok(vec![ip])),
+            Ok(Question::Ask(lookup)) => {
+                let network = self.network.clone();
+                Answer::Pending(spawn_blocking(move || network.look_up(&lookup)))
+            }
+            Err(why) => Answer::new(Err(why)),
+        };
+        let answer = self.table.push(answer)?;
         Ok(Resource::new_own(answer.rep()))
     }
 }

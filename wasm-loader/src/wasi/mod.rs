@@ -16,6 +16,7 @@
 //! would have to answer for, so they mix with either.
 
 mod clock;
+mod directories;
 mod hosted;
 mod inert;
 pub(crate) mod known;
@@ -73,6 +74,19 @@ pub enum GrantError {
         #[source]
         source: io::Error,
     },
+    /// A directory lies in another one that the plugin may write to, so that it could put a link in
+    /// its place.
+    #[error(
+        "the directory {} that is granted lies in {}, where the plugin could put a link in its \
+         place; grant directories that lie side by side, or the outer one for reading",
+        .path.display(), .within.display()
+    )]
+    Nested {
+        /// The one inside.
+        path: PathBuf,
+        /// The one that the plugin may write to.
+        within: PathBuf,
+    },
 }
 
 /// So much of what it printed travels with the fault of a plugin that trapped.
@@ -83,7 +97,7 @@ impl Wasi {
     ///
     /// # Errors
     ///
-    /// [`GrantError::Directory`]
+    /// [`GrantError`]
     pub fn new(effective: &Effective, printed: &Printed) -> Result<Self, GrantError> {
         let last_words = Output::new(FAULT_BYTES);
         let stdout = Stream::new(&printed.stdout, None);
