@@ -223,6 +223,9 @@ impl Place {
                 return Ok(());
             }
         }
+        if job.stream().is_some_and(|sid| !self.is_for(content, sid)) {
+            return Ok(());
+        }
         let Some(live) = &mut content.live else { return Ok(()) };
         match job {
             Job::Call { .. } => {}
@@ -241,6 +244,7 @@ impl Place {
                 for (sid, data) in std::mem::take(&mut live.stalled) {
                     self.offer_fiber(live, sid, data).await.map_err(of(Some(sid)))?;
                 }
+                self.tried_again(live);
             }
             Job::Wake { instance, token } => {
                 if live.woken(instance) {
@@ -264,13 +268,12 @@ impl Place {
         if !self.admit(content, sid) {
             return Ok(());
         }
-        if self.pen.is_some() {
-            self.reserve(content, sid);
-            if let Err(no) = self.make_fiber(content).await {
-                let refusal = self.not_made(content, no)?;
-                self.tell(sid, Err(refusal));
-                return Ok(());
-            }
+        if self.pen.is_some()
+            && let Err(no) = self.make_fiber(content).await
+        {
+            let refusal = self.not_made(content, no)?;
+            self.tell(sid, Err(refusal));
+            return Ok(());
         }
         let said = match self.ready(content) {
             Ok(live) => {

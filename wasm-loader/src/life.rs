@@ -5,6 +5,7 @@
 use crate::clock;
 use crate::fiber;
 use crate::live::{Entry, Live, NoStart};
+use crate::log;
 use crate::place::{Held, Place};
 use crate::runner;
 use std::time::{Duration, Instant};
@@ -121,7 +122,9 @@ impl Place {
         };
         if let Err(how) = done {
             let plugin = self.port.plugin_name();
-            tracing::warn!(target: "ringbox::sandbox", plugin, "its shutdown: {how}");
+            log::contained(|| {
+                tracing::warn!(target: "ringbox::sandbox", plugin, "its shutdown: {how}");
+            });
         }
     }
 
