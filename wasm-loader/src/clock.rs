@@ -142,6 +142,21 @@ pub(crate) fn forget(place: &Place) -> bool {
     gone.iter().any(|Reverse(due)| matches!(due.what, What::Submit))
 }
 
+/// Forgets the wakes of an instance that is gone, of the place that is at `place`.
+#[cold]
+pub(crate) fn forget_wakes(place: *const Place, instance: u64) {
+    let is_one = |due: &Due| {
+        matches!(due.what, What::Push(Job::Wake { instance: own, .. }) if own == instance)
+            && Arc::as_ptr(&due.place) == place
+    };
+    let mut state = lock();
+    let (gone, kept): (Vec<_>, _) = state.due.drain().partition(|Reverse(due)| is_one(due));
+    state.due = kept.into();
+    drop(state);
+    // Only now, since a place may go with the last that is due for it.
+    drop(gone);
+}
+
 /// No guest will run in the place any more.
 pub(crate) fn remove(place: &Place) {
     let mut state = lock();
@@ -224,4 +239,32 @@ fn tick() -> bool {
 
 fn is_busy() -> bool {
     lock().places.iter().any(|place| place.runs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Policy, WasmOptions, load_bytes};
+    use ringbox_ring::Invocation;
+
+    #[test]
+    fn wakes_go_with_the_instance_that_asked_for_them() {
+        let text = include_str!("../tests/small/guest.wat")
+            .replace("{{init}}", "")
+            .replace("{{shutdown}}", "")
+            .replace("{{version}}", "1.0.0")
+            .replace("{{pages}}", "1")
+            .replace("{{table}}", "1");
+        let bytes = wat::parse_str(text).unwrap();
+        let options = WasmOptions::new().policy(Policy::PerCall(2));
+        let plugin = load_bytes(&bytes, "guest", &options).unwrap();
+        let call = |payload| plugin.link().call(&Invocation::entry("x", payload)).unwrap();
+        let kept = call(b"k");
+        for _ in 0..5 {
+            // It asks for as many as it may, and answers.
+            drop(call(b"t").wait().unwrap());
+        }
+        assert_eq!(lock().due.len(), 1, "that of the call that is kept");
+        drop(kept);
+    }
 }

@@ -21,11 +21,13 @@ use crate::runner;
 use crate::work::Batch;
 use ringbox_ring::{Fault, Sid, Trapped};
 use std::future::poll_fn;
+use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
 const NONE: u8 = 0;
@@ -223,6 +225,9 @@ impl Place {
                 return Ok(());
             }
         }
+        if job.stream().is_some_and(|sid| !self.is_for(content, sid)) {
+            return Ok(());
+        }
         let Some(live) = &mut content.live else { return Ok(()) };
         match job {
             Job::Call { .. } => {}
@@ -241,6 +246,7 @@ impl Place {
                 for (sid, data) in std::mem::take(&mut live.stalled) {
                     self.offer_fiber(live, sid, data).await.map_err(of(Some(sid)))?;
                 }
+                self.tried_again(live);
             }
             Job::Wake { instance, token } => {
                 if live.woken(instance) {
@@ -264,13 +270,12 @@ impl Place {
         if !self.admit(content, sid) {
             return Ok(());
         }
-        if self.pen.is_some() {
-            self.reserve(content, sid);
-            if let Err(no) = self.make_fiber(content).await {
-                let refusal = self.not_made(content, no)?;
-                self.tell(sid, Err(refusal));
-                return Ok(());
-            }
+        if self.pen.is_some()
+            && let Err(no) = self.make_fiber(content).await
+        {
+            let refusal = self.not_made(content, no)?;
+            self.tell(sid, Err(refusal));
+            return Ok(());
         }
         let said = match self.ready(content) {
             Ok(live) => {
@@ -326,8 +331,35 @@ async fn give_way() {
     .await;
 }
 
-/// Runs a guest to its end, on a thread that may wait for it.
-pub(crate) fn block_on<F: Future>(future: F, tokio: bool) -> F::Output {
+/// Runs a guest to its end, on a thread that may wait for it, for so long. None: it took longer, and
+/// was dropped.
+pub(crate) fn block_on<F>(future: F, tokio: bool, patience: Duration) -> Option<F::Output>
+where
+    F: Future + Send,
+    F::Output: Send,
+{
+    let mut future = pin!(future);
+    if tokio {
+        // The caller may be a runtime's only thread, which what the guest waits for would need. A
+        // thread that is in no runtime uses the host's.
+        let mine = future.as_mut();
+        let done = thread::scope(|scope| {
+            let thread = thread::Builder::new().name("ringbox-wait".into());
+            let waits = thread.spawn_scoped(scope, || poll_until(mine, true, patience)).ok()?;
+            Some(waits.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
+        if let Some(done) = done {
+            return done;
+        }
+    }
+    poll_until(future, tokio, patience)
+}
+
+fn poll_until<F: Future>(
+    mut future: Pin<&mut F>,
+    tokio: bool,
+    patience: Duration,
+) -> Option<F::Output> {
     struct Unpark(Thread);
 
     impl Wake for Unpark {
@@ -336,18 +368,38 @@ pub(crate) fn block_on<F: Future>(future: F, tokio: bool) -> F::Output {
         }
     }
 
+    let begin = Instant::now();
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
     loop {
         let polled = if tokio {
             with_ambient_tokio_runtime(|| future.as_mut().poll(&mut context))
         } else {
             future.as_mut().poll(&mut context)
         };
-        match polled {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
+        if let Poll::Ready(output) = polled {
+            return Some(output);
+        }
+        let left = patience.saturating_sub(begin.elapsed());
+        if left.is_zero() {
+            return None;
+        }
+        thread::park_timeout(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::{pending, ready};
+
+    #[test]
+    fn nobody_waits_for_ever_for_a_guest_that_does() {
+        for tokio in [false, true] {
+            let patience = Duration::from_millis(20);
+            assert_eq!(block_on(ready(7), tokio, patience), Some(7));
+            assert_eq!(block_on(pending::<u8>(), tokio, patience), None);
+            assert_eq!(block_on(async { give_way().await }, tokio, patience), Some(()));
         }
     }
 }

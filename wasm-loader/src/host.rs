@@ -123,9 +123,8 @@ interfaces! {
     host = "nylon:ring/host@1.0.0" {
         /// Answers.
         send_result = "send-result" (state, sid: u64, status: status, payload: bytes) {
-            let _ = state.meter.excuse(|| {
-                state.port.answer(Sid::from_raw(sid), status.raw(), payload)
-            });
+            let answer = || state.port.answer(Sid::from_raw(sid), status.raw(), payload);
+            let _ = state.meter.excuse_if(answer, was_taken);
         }
     }
 
@@ -134,7 +133,8 @@ interfaces! {
         /// Answers, or sends a frame.
         send_frame = "send-frame" (state, sid: u64, status: status, payload: bytes) -> status {
             let sid = Sid::from_raw(sid);
-            match state.meter.excuse(|| state.port.send_frame(sid, status.raw(), payload)) {
+            let send = || state.port.send_frame(sid, status.raw(), payload);
+            match state.meter.excuse_if(send, was_taken) {
                 Delivery::Taken => WireStatus::Ok,
                 Delivery::Full => WireStatus::Backpressure,
                 // An answer that nobody expects is as good as any.
@@ -191,6 +191,12 @@ interfaces! {
             state.port.state(Sid::from_raw(sid), key)
         }
     }
+}
+
+/// Whether anybody got it. A guest that sends what nobody gets has the host work for nothing, on
+/// its own time.
+fn was_taken(delivery: &Delivery) -> bool {
+    *delivery == Delivery::Taken
 }
 
 #[cfg(test)]

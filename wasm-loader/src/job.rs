@@ -41,6 +41,14 @@ impl Job {
     pub(crate) fn is_call(&self, sid: Sid) -> bool {
         matches!(self, Self::Call { sid: own, .. } if *own == sid)
     }
+
+    /// The stream that it brings something for.
+    pub(crate) fn stream(&self) -> Option<Sid> {
+        match self {
+            Self::Data { sid, .. } | Self::Close { sid } => Some(*sid),
+            _ => None,
+        }
+    }
 }
 
 /// A call that owns what it brings.

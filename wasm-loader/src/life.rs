@@ -5,12 +5,17 @@
 use crate::clock;
 use crate::fiber;
 use crate::live::{Entry, Live, NoStart};
+use crate::log;
 use crate::place::{Held, Place};
 use crate::runner;
+use ringbox_ring::{TrapCause, Trapped};
 use std::time::{Duration, Instant};
 
 /// How long a turn is waited for at the end. Nobody keeps one who isn't inside a guest.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a guest may wait for the world while it starts or ends, beside what it computes.
+const WAITS: Duration = Duration::from_secs(10);
 
 impl Place {
     /// Starts the first instance. The turn stays taken until [`open`](Self::open).
@@ -22,9 +27,10 @@ impl Place {
             self.make(content)
         } else {
             self.fiber.starts();
-            let started = fiber::block_on(self.make_fiber(content), self.plugin.tokio);
+            let made = self.make_fiber(content);
+            let started = fiber::block_on(made, self.plugin.tokio, self.patience());
             self.fiber.ends();
-            started
+            started.unwrap_or_else(|| Err(NoStart::Trapped(waited())))
         };
         held.give_up();
         started
@@ -115,14 +121,22 @@ impl Place {
             live.enter(Entry::Shutdown)
         } else {
             self.fiber.starts();
-            let done = fiber::block_on(live.enter_fiber(Entry::Shutdown), self.plugin.tokio);
+            let leaves = live.enter_fiber(Entry::Shutdown);
+            let done = fiber::block_on(leaves, self.plugin.tokio, self.patience());
             self.fiber.ends();
-            done
+            done.unwrap_or_else(|| Err(waited()))
         };
         if let Err(how) = done {
             let plugin = self.port.plugin_name();
-            tracing::warn!(target: "ringbox::sandbox", plugin, "its shutdown: {how}");
+            log::contained(|| {
+                tracing::warn!(target: "ringbox::sandbox", plugin, "its shutdown: {how}");
+            });
         }
+    }
+
+    /// How long a guest's start or end may take, with what it waits for.
+    fn patience(&self) -> Duration {
+        WAITS + Duration::from_nanos(self.plugin.start_budget)
     }
 
     /// The turn, from wherever it waits.
@@ -146,4 +160,10 @@ impl Place {
         }
         None
     }
+}
+
+/// The guest waited for something that did not come.
+#[cold]
+fn waited() -> Trapped {
+    Trapped::new(TrapCause::Other("it waited for too long".into()), Box::default())
 }

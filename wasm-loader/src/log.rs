@@ -2,6 +2,7 @@
 
 use crate::wire::WireLevel;
 use ringbox_ring::Port;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
@@ -13,6 +14,14 @@ pub(crate) const MOST_BYTES: usize = 4096;
 const LINE: u64 = 64;
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Writes a line of the host's own. Whoever listens is not the host's, and should it panic, a turn
+/// that is held meanwhile must not be lost with it.
+pub(crate) fn contained(write: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(write)) {
+        std::mem::forget(panic);
+    }
+}
 
 /// How many bytes may go through: a bucket of one second's worth, which fills again as time goes by.
 #[derive(Debug)]

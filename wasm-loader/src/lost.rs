@@ -3,11 +3,12 @@
 use crate::clock;
 use crate::job::Job;
 use crate::live::NoStart;
+use crate::log;
 use crate::place::{Content, Held, Place, Stopped};
 use crate::recover::{Next, REST};
 use ringbox_ring::{Fault, Quarantine, Standing, TrapCause};
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Instant;
 
 impl Place {
@@ -30,18 +31,22 @@ impl Place {
         self.stalled.store(false, Relaxed);
         if how.cause != TrapCause::Cancelled {
             let plugin = self.port.plugin_name();
-            tracing::warn!(target: "ringbox::sandbox", plugin, "an instance is lost: {how}");
+            log::contained(|| {
+                tracing::warn!(target: "ringbox::sandbox", plugin, "an instance is lost: {how}");
+            });
         }
         let fault = Fault::Trapped(Box::new(how));
-        if let Some(sid) = sid.or(content.sid)
-            && self.port.standing(sid) != Standing::Over
-        {
-            let _ = self.port.fault(sid, fault.clone());
+        // Both are told, should the instance have had something of another call's.
+        let own = content.sid.filter(|own| Some(*own) != sid);
+        for sid in sid.into_iter().chain(own) {
+            if self.port.standing(sid) != Standing::Over {
+                let _ = self.port.fault(sid, fault.clone());
+            }
         }
         if self.pen.is_some() {
             // Its call was its own, and the next one gets another instance anyway.
             (content.live, content.sid) = (None, None);
-            self.serving.store(0, Relaxed);
+            self.serving.store(0, SeqCst);
             return None;
         }
         self.port.end_all(&Fault::InstanceLost);
@@ -61,11 +66,12 @@ impl Place {
             }
             Next::Quarantine => {
                 let quarantine = Quarantine::new(content.strikes.count(), REST, last);
-                tracing::warn!(
-                    target: "ringbox::sandbox", plugin = self.port.plugin_name(), "{quarantine}"
-                );
+                let plugin = self.port.plugin_name();
+                log::contained(|| {
+                    tracing::warn!(target: "ringbox::sandbox", plugin, "{quarantine}");
+                });
                 *self.quarantine.lock().unwrap_or_else(PoisonError::into_inner) = Some(quarantine);
-                self.resting.store(true, Relaxed);
+                self.resting.store(true, SeqCst);
                 while let Some(job) = held.pop() {
                     if let Job::Call { sid, .. } = job {
                         let _ = self.main.fault(sid, Fault::InstanceLost);
@@ -80,7 +86,7 @@ impl Place {
     /// An instance is about to be replaced.
     pub(crate) fn begin_again(&self, content: &mut Content) {
         content.dead = None;
-        if self.resting.load(Relaxed) {
+        if self.resting.load(SeqCst) {
             content.strikes.rested(Instant::now());
         }
     }
@@ -89,7 +95,7 @@ impl Place {
     pub(crate) fn began_again(&self, made: Result<(), NoStart>) -> Result<(), Fault> {
         match made {
             Ok(()) => {
-                self.resting.store(false, Relaxed);
+                self.resting.store(false, SeqCst);
                 Ok(())
             }
             Err(NoStart::Trapped(how)) => Err(Fault::Trapped(Box::new(how))),

@@ -5,7 +5,10 @@
 
 use crate::cpu;
 use ringbox_ring::{Sid, TrapCause};
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU8, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::time::Duration;
 
 /// One instance's meter.
@@ -92,6 +95,23 @@ impl Meter {
         result
     }
 
+    /// The same where the time is the guest's after all unless the function was of use.
+    #[inline(always)]
+    pub(crate) fn excuse_if<R>(&self, function: impl FnOnce() -> R, of_use: fn(&R) -> bool) -> R {
+        if self.since.load(Relaxed) == 0 {
+            return function();
+        }
+        let before = cpu::thread_time();
+        let result = function();
+        let passed = cpu::thread_time().saturating_sub(before);
+        self.since.fetch_add(passed, Relaxed);
+        if !of_use(&result) {
+            // In full, whatever `most` says.
+            self.used.fetch_add(passed, Relaxed);
+        }
+        result
+    }
+
     /// The guest is left for a while, perhaps to go on on another thread.
     #[cold]
     pub(crate) fn pause(&self) {
@@ -110,13 +130,13 @@ impl Meter {
 
     /// Stops a call, if it is the one that the guest has, at the next tick.
     pub(crate) fn stop(&self, sid: Sid) {
-        self.stop.store(sid.as_raw(), Relaxed);
+        self.stop.store(sid.as_raw(), SeqCst);
     }
 
     /// Whether the call that the guest has is to be stopped.
     pub(crate) fn is_stopped(&self) -> bool {
         let current = self.current.load(Relaxed);
-        current != 0 && self.stop.load(Relaxed) == current
+        current != 0 && self.stop.load(SeqCst) == current
     }
 
     /// Why the guest was stopped, if it was.

@@ -19,7 +19,10 @@ use crate::work::cancel;
 use ringbox_ring::{
     CallError, Holding, Invocation, Port, Quarantine, Refusal, Sid, Status, Trapped, Turn,
 };
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// A place.
@@ -118,7 +121,13 @@ impl Place {
 
     /// Whether the place's instance is for this call.
     pub(crate) fn is_serving(&self, sid: Sid) -> bool {
-        self.serving.load(Relaxed) == sid.as_raw()
+        self.serving.load(SeqCst) == sid.as_raw()
+    }
+
+    /// Whether the instance that is there may see something of this call. One of another call, which
+    /// came after that was over, may not.
+    pub(crate) fn is_for(&self, content: &Content, sid: Sid) -> bool {
+        self.pen.is_none() || content.sid == Some(sid)
     }
 
     /// Stops the call, if the guest runs for it, at the next tick.
@@ -143,7 +152,16 @@ impl Place {
         }
         let job = Job::Call { sid, call: OwnedCall::copy(call) };
         match self.turn.push(job, bytes) {
-            Ok(held) => self.pass_on(held),
+            Ok(Some(held)) => self.give_to_runner(held),
+            Ok(None) => {
+                // Should the place have begun to rest meanwhile, nobody looks into its queue before
+                // it has rested.
+                if let Some(quarantine) = self.quarantine()
+                    && self.take_back(sid)
+                {
+                    return Err(CallError::Quarantined(Box::new(quarantine)).into());
+                }
+            }
             Err(_) => return Err(CallError::QueueFull.into()),
         }
         Ok(())
@@ -152,7 +170,7 @@ impl Place {
     /// Why the place takes no calls for now.
     #[inline]
     pub(crate) fn quarantine(&self) -> Option<Quarantine> {
-        if !self.resting.load(Relaxed) {
+        if !self.resting.load(SeqCst) {
             return None;
         }
         self.quarantine.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -213,7 +231,9 @@ impl Place {
     }
 
     fn enter_for(&self, mut held: Held<'_>, sid: Sid, entry: Entry<'_>) -> Result<(), CallError> {
-        let Some(live) = &mut held.content().live else {
+        let content = held.content();
+        let own = self.is_for(content, sid);
+        let Some(live) = content.live.as_mut().filter(|_| own) else {
             self.go_on(held);
             return Err(CallError::StreamOver);
         };
@@ -244,7 +264,11 @@ impl Place {
                 _ => self.leave(held),
             };
         }
-        self.push(Job::Cancel { sid, surely });
+        // Such jobs aren't counted, and a place that doesn't get on would collect those of all the
+        // others' calls.
+        if surely || self.turn.queued() <= self.plugin.limits.queued_calls {
+            self.push(Job::Cancel { sid, surely });
+        }
     }
 
     /// The number of an entry, by the guest here and now. None: it has no time.

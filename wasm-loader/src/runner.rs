@@ -27,12 +27,17 @@ struct State {
     deepest: usize,
 }
 
-/// Makes sure that there is a runner, and that those which are started from here on have the stack.
+/// Makes sure that there is a runner, and that all have the stack. Those that haven't end: any may
+/// come to run any plugin.
 pub(crate) fn start(wasm_stack: usize) -> io::Result<()> {
     let mut state = RUNNERS.lock();
     if state.threads == 0 || state.deepest < wasm_stack {
-        state.deepest = state.deepest.max(wasm_stack);
-        RUNNERS.spawn(&mut state)?;
+        let deepest = state.deepest.max(wasm_stack);
+        // First the one that stays: where the system gives none, the others go on.
+        RUNNERS.spawn(&mut state, deepest)?;
+        state.deepest = deepest;
+        drop(state);
+        RUNNERS.more.notify_all();
     }
     Ok(())
 }
@@ -41,10 +46,7 @@ pub(crate) fn start(wasm_stack: usize) -> io::Result<()> {
 pub(crate) fn submit(place: Arc<Place>) {
     let mut state = RUNNERS.lock();
     state.places.push_back(place);
-    if state.idle == 0 && state.threads < most() {
-        // Those that there are do it too, later.
-        let _ = RUNNERS.spawn(&mut state);
-    }
+    RUNNERS.help(&mut state);
     drop(state);
     RUNNERS.more.notify_one();
 }
@@ -66,18 +68,37 @@ impl Runners {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn spawn(&self, state: &mut State) -> io::Result<()> {
+    fn spawn(&self, state: &mut State, wasm_stack: usize) -> io::Result<()> {
         let thread = thread::Builder::new().name("ringbox-runner".into());
-        thread.stack_size(state.deepest + stack::THREAD).spawn(run)?;
+        thread.stack_size(wasm_stack + stack::THREAD).spawn(move || run(wasm_stack))?;
         state.threads += 1;
         Ok(())
     }
 
-    fn next(&self) -> Arc<Place> {
+    /// One more runner, if all are busy and there may be more.
+    fn help(&self, state: &mut State) {
+        if state.idle == 0 && state.threads < most() {
+            // Those that there are do it too, later.
+            let deepest = state.deepest;
+            let _ = self.spawn(state, deepest);
+        }
+    }
+
+    /// The next place, for a runner with so much stack for guests. None: it hasn't enough any more.
+    fn next(&self, wasm_stack: usize) -> Option<Arc<Place>> {
         let mut state = self.lock();
         loop {
+            if wasm_stack < state.deepest {
+                state.threads -= 1;
+                if !state.places.is_empty() {
+                    // This one may be who was told of them.
+                    self.help(&mut state);
+                    self.more.notify_one();
+                }
+                return None;
+            }
             if let Some(place) = state.places.pop_front() {
-                return place;
+                return Some(place);
             }
             state.idle += 1;
             state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -86,9 +107,8 @@ impl Runners {
     }
 }
 
-fn run() {
-    loop {
-        let place = RUNNERS.next();
+fn run(wasm_stack: usize) {
+    while let Some(place) = RUNNERS.next(wasm_stack) {
         // Leaving the plugin may run users' wakers, which may panic.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| place.run())) {
             std::mem::forget(panic);

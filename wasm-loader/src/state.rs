@@ -1,5 +1,6 @@
 //! What belongs to one instance, and is reached by the host functions that it calls.
 
+use crate::clock;
 use crate::limiter::Limiter;
 use crate::meter::Meter;
 use crate::place::Place;
@@ -31,6 +32,15 @@ pub(crate) struct State {
 impl HasWasi for State {
     fn wasi(&mut self) -> &mut Wasi {
         &mut self.wasi
+    }
+}
+
+impl Drop for State {
+    /// Nobody is left to be woken.
+    fn drop(&mut self) {
+        if self.timers.get() != 0 {
+            clock::forget_wakes(self.place.as_ptr(), self.number);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::wire::WireStatus;
 use ringbox_ring::{
     CallError, Delivery, Fault, Invocation, Refusal, Sid, Standing, Status, Trapped,
 };
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
 /// How long whoever has the turn runs what others left, before a runner does.
@@ -40,11 +40,10 @@ impl Place {
         if !self.admit(content, sid) {
             return Ok(Ok(()));
         }
-        if self.pen.is_some() {
-            self.reserve(content, sid);
-            if let Err(no) = self.make(content) {
-                return self.not_made(content, no).map(Err);
-            }
+        if self.pen.is_some()
+            && let Err(no) = self.make(content)
+        {
+            return self.not_made(content, no).map(Err);
         }
         let live = match self.ready(content) {
             Ok(live) => live,
@@ -57,14 +56,24 @@ impl Place {
     /// Gives a call to the instance. False: its caller left before the guest has seen it.
     #[inline(always)]
     pub(crate) fn admit(&self, content: &mut Content, sid: Sid) -> bool {
-        content.out = self.pen.is_some();
-        sid.is_notify() || self.port.adopt(sid) != Delivery::Dropped
+        if self.pen.is_some() {
+            self.reserve(content, sid);
+        }
+        let admitted = sid.is_notify() || self.port.adopt(sid) != Delivery::Dropped;
+        if !admitted && self.pen.is_some() {
+            content.sid = None;
+            self.serving.store(0, SeqCst);
+        }
+        admitted
     }
 
     /// The instance that is made next is for this call alone.
-    pub(crate) fn reserve(&self, content: &mut Content, sid: Sid) {
+    ///
+    /// Before the call is taken: a caller who leaves after that finds who serves it.
+    fn reserve(&self, content: &mut Content, sid: Sid) {
+        content.out = true;
         content.sid = Some(sid);
-        self.serving.store(sid.as_raw(), Relaxed);
+        self.serving.store(sid.as_raw(), SeqCst);
     }
 
     /// The call's own instance did not start.
@@ -185,7 +194,8 @@ impl Place {
         if over {
             content.sid = None;
             content.live = None;
-            self.serving.store(0, Relaxed);
+            self.serving.store(0, SeqCst);
+            self.stalled.store(false, Relaxed);
         }
     }
 
@@ -195,6 +205,9 @@ impl Place {
         if let Job::Call { sid, call } = job {
             let result = call.with(|call| self.call(content, sid, call)).map_err(of(Some(sid)))?;
             self.tell(sid, result);
+            return Ok(());
+        }
+        if job.stream().is_some_and(|sid| !self.is_for(content, sid)) {
             return Ok(());
         }
         let Some(live) = &mut content.live else { return Ok(()) };
@@ -207,6 +220,7 @@ impl Place {
                 for (sid, data) in std::mem::take(&mut live.stalled) {
                     self.offer(live, sid, data).map_err(of(Some(sid)))?;
                 }
+                self.tried_again(live);
             }
             Job::Wake { instance, token } => {
                 if live.woken(instance) {
@@ -262,6 +276,11 @@ impl Place {
                 clock::push_at(Instant::now(), AGAIN, self.arc(), Job::Retry);
             }
         }
+        self.stalled.store(!live.stalled.is_empty(), Relaxed);
+    }
+
+    /// All that waited was offered, or its caller had left and nothing waits any more.
+    pub(crate) fn tried_again(&self, live: &Live) {
         self.stalled.store(!live.stalled.is_empty(), Relaxed);
     }
 }

@@ -113,6 +113,60 @@ fn deep_recursion_is_stopped_on_any_thread() {
 }
 
 #[test]
+fn a_plugin_that_may_recurse_deeper_does_so_on_no_older_runner() {
+    // A thread without the stack leaves the guest to a runner.
+    let from_small = |link| {
+        let thread = thread::Builder::new().stack_size(64 << 10);
+        thread.spawn(move || ask(link, b"r")).unwrap()
+    };
+    let shallow = load(&with(|limits| limits.wasm_stack(64 << 10)));
+    for _ in 0..3 {
+        assert_eq!(cause(from_small(shallow.link()).join().unwrap()), TrapCause::Stack);
+    }
+    let deep: Vec<_> = (0..8).map(|_| load(&with(|limits| limits.wasm_stack(8 << 20)))).collect();
+    for _ in 0..3 {
+        let calls: Vec<_> = deep.iter().map(|plugin| from_small(plugin.link())).collect();
+        for call in calls {
+            // On a stack that isn't there this process would end. (A deep recursion may take longer
+            // than its budget.)
+            let cause = cause(call.join().unwrap());
+            assert!(matches!(cause, TrapCause::Stack | TrapCause::Budget { .. }), "{cause:?}");
+        }
+    }
+}
+
+#[test]
+fn answers_that_nobody_gets_are_on_the_guests_time() {
+    let guest = Guest { pages: 960, ..Guest::default() };
+    let options = with(|limits| limits.budget(Duration::from_millis(100)));
+    let plugin = load_bytes(&guest.bytes(), "guest", &options).unwrap();
+    let begin = Instant::now();
+    let link = plugin.link();
+    // A thread without the stack leaves the guest to a runner, where answers are copied first.
+    let small = thread::Builder::new().stack_size(64 << 10);
+    let first = small.spawn(move || ask(link, &with_number(b'D', 56 << 20)).unwrap());
+    assert_eq!(first.unwrap().join().unwrap().len(), 56 << 20);
+    eventually("the guest is stopped", || plugin.usage().instances_lost == 1);
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn cancelled_calls_do_not_pile_up_at_a_place_that_does_not_get_on() {
+    let budget = Duration::from_secs(2);
+    let limits = |limits: WasmLimits| limits.budget(budget).queued_calls(4);
+    let plugin = load(&with(limits).policy(Policy::Pool(2)));
+    let link = plugin.link();
+    let spinning = busy(link, budget);
+    eventually("the guest spins", || plugin.usage().busy == 1);
+    for _ in 0..100 {
+        drop(link.call(&Invocation::entry("x", b"k")).unwrap());
+    }
+    assert!(!spinning.is_finished());
+    assert!(plugin.usage().queued <= 5, "{}", plugin.usage().queued);
+    spinning.join().unwrap();
+}
+
+#[test]
 fn a_large_answer_is_its_own_fault() {
     let guest = Guest { pages: 1600, ..Guest::default() };
     let limits = Limits::default().answer_bytes(1 << 20);

@@ -7,6 +7,8 @@ use ringbox_wasm::{Policy, WasmOptions, load_bytes};
 use small::{Guest, ask, cause, echoes, eventually, load};
 use std::thread;
 use std::time::Duration;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 
 #[test]
 fn a_trap_costs_the_instances_calls_and_no_others() {
@@ -21,6 +23,39 @@ fn a_trap_costs_the_instances_calls_and_no_others() {
     assert_eq!(ask(link, b"c").unwrap(), 1_u32.to_le_bytes(), "the replacement's first");
     ask(other.link(), b"K").unwrap();
     assert_eq!(*elsewhere.wait().unwrap(), *b"kept");
+}
+
+/// Panics at every event.
+struct Panics;
+
+impl Subscriber for Panics {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        panic!("at a line of the log");
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn a_trap_is_got_over_though_whoever_hears_of_it_panics() {
+    let plugin = load(&WasmOptions::new());
+    let result = tracing::subscriber::with_default(Panics, || ask(plugin.link(), b"u"));
+    assert_eq!(cause(result), TrapCause::Abort);
+    echoes(plugin.link());
 }
 
 #[test]

@@ -118,6 +118,12 @@
         (call $send (local.get $sid) (i32.const 0) (local.get $at) (local.get $len))
         (call $send (local.get $sid) (i32.const 0) (i32.const 64) (i32.const 4))
         (return (i32.const 0))))
+      ;; D: answer for ever, with as many bytes as follows
+      (if (i32.eq (local.get $what) (i32.const 68)) (then
+        (local.set $n (i32.load align=1 (i32.add (local.get $at) (i32.const 1))))
+        (loop $more
+          (call $send (local.get $sid) (i32.const 0) (i32.const 0) (local.get $n))
+          (br $more))))
       ;; b: answer with as many bytes as follows
       (if (i32.eq (local.get $what) (i32.const 98)) (then
         (local.set $n (i32.load align=1 (i32.add (local.get $at) (i32.const 1))))
