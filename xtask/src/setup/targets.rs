@@ -1,7 +1,7 @@
 //! The targets that plugins are built for as components: std for them, beside that of the machine.
 //!
 //! `rustup target add` has them. A machine that cannot reach rustup's servers builds them from the
-//! sources that its distribution has of the same release: [`from_source`](super::from_source).
+//! sources that its distribution has of the same release: [`from_source`].
 
 use std::path::Path;
 use std::process::Command;
