@@ -132,7 +132,7 @@ macro_rules! __cases {
                 a_dropped_call_is_told_to_the_plugin [CancelNotice Keeps OneInstance Inside];
                 a_dropped_answered_call_is_not_told [CancelNotice Keeps OneInstance Inside];
                 a_call_may_be_dropped_at_every_await [Keeps OneInstance];
-                a_stream_may_be_dropped_at_every_await [Keeps OneInstance];
+                a_stream_may_be_dropped_at_every_await [Keeps OneInstance Inside];
             }
             wakers {
                 the_last_waker_is_woken_once [Keeps OneInstance];
