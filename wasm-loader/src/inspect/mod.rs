@@ -87,7 +87,7 @@ pub fn inspect(bytes: &[u8], limits: &ComponentLimits) -> Result<Inspection, Ins
 ///
 /// # Errors
 ///
-/// As [`inspect`] and [`read`].
+/// As [`inspect`] and [`read()`].
 pub fn inspect_file(path: &Path, limits: &ComponentLimits) -> Result<Inspection, InspectError> {
     inspect(&read(path, limits)?, limits)
 }
