@@ -1,5 +1,6 @@
 //! What the .md files name is there: links and paths lead to files, commands exist, and Rust is
 //! compiled by some doc test (which includes the page, and so fails when the code does not build).
+//! Every page in docs/ can be come to by a link from another.
 //!
 //! A block of shell in the README that something runs is marked by a comment above it, such as
 //! `<!-- ci: test -->`.
@@ -29,6 +30,10 @@ pub(super) fn check(checkout: &Checkout) -> Result<String> {
     let tested = tested(checkout.root(), &files);
     let pages: Vec<_> = files.iter().filter(|file| is_kind(file, "md")).collect();
     let mut complaints = 0;
+    for page in not_linked(checkout.root(), &pages)? {
+        println!("{}: no other page links to it", page.display());
+        complaints += 1;
+    }
     for page in &pages {
         let path = checkout.root().join(page);
         let text = fs::read_to_string(&path)?;
@@ -75,6 +80,26 @@ fn tested(root: &Path, files: &[PathBuf]) -> BTreeSet<PathBuf> {
         pages.extend(names.filter_map(|name| folder.join(name).canonicalize().ok()));
     }
     pages
+}
+
+/// The pages in docs/ that no other page links to: nobody comes to read them.
+fn not_linked<'a>(root: &Path, pages: &[&'a PathBuf]) -> Result<Vec<&'a Path>> {
+    let mut linked = BTreeSet::new();
+    for page in pages {
+        let path = root.join(page).canonicalize()?;
+        let text = fs::read_to_string(&path)?;
+        let beside = path.parent().unwrap_or(root);
+        let files = items(&text).filter_map(|item| {
+            let Named::Link(link) = item.what else { return None };
+            beside.join(link.split('#').next()?).canonicalize().ok()
+        });
+        linked.extend(files.filter(|file| *file != path));
+    }
+    let lost = |page: &Path| {
+        let file = root.join(page).canonicalize();
+        page.starts_with("docs") && !file.is_ok_and(|file| linked.contains(&file))
+    };
+    Ok(pages.iter().map(|page| page.as_path()).filter(|page| lost(page)).collect())
 }
 
 /// The shell block of the README below the comment `<!-- ci: marker -->`.
@@ -176,7 +201,7 @@ fn complaint_about_command(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Named, complaint_about, has_rust, is_path, items, marked, tested};
+    use super::{Named, complaint_about, has_rust, is_path, items, marked, not_linked, tested};
     use std::fs;
     use std::path::{Path, PathBuf};
 
@@ -235,5 +260,25 @@ mod tests {
         fs::write(root.join("a/src/lib.rs"), code).unwrap();
         let tested = tested(&root, &[PathBuf::from("a/src/lib.rs")]);
         assert!(tested.contains(&root.join("README.md")));
+    }
+
+    #[test]
+    fn every_page_in_docs_is_linked_from_another() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("docs")).unwrap();
+        let pages = [
+            ("README.md", "[a](docs/a.md#x) `docs/named.md`"),
+            ("docs/a.md", "[b](b.md) [c](../docs/c.md)"),
+            ("docs/b.md", ""),
+            ("docs/c.md", ""),
+            ("docs/named.md", "named is not linked"),
+            ("docs/own.md", "[itself](own.md)"),
+        ];
+        for (page, text) in pages {
+            fs::write(dir.path().join(page), text).unwrap();
+        }
+        let pages = pages.map(|(page, _)| PathBuf::from(page));
+        let lost = not_linked(dir.path(), &pages.each_ref()).unwrap();
+        assert_eq!(lost, ["docs/named.md", "docs/own.md"].map(Path::new));
     }
 }
