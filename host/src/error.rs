@@ -2,7 +2,6 @@
 
 use ringbox_native as native;
 use ringbox_ring::{LinkError, UnloadError as RingUnloadError};
-use ringbox_wasm as wasm;
 use thiserror::Error;
 
 /// Why a plugin was not loaded.
@@ -24,12 +23,21 @@ pub enum LoadError {
         source: native::LoadError,
     },
     /// The component was not loaded.
+    #[cfg(feature = "sandbox")]
     #[error("plugin {name:?}: {source}")]
     Component {
         /// The name it was to have.
         name: String,
         /// Why.
-        source: wasm::LoadError,
+        source: ringbox_wasm::LoadError,
+    },
+    /// It was given as a component, and this program has no sandbox to run it in.
+    #[error(
+        "plugin {name:?} was given as a component, and this program is built without a sandbox: build the crate `ringbox` with its feature `sandbox`"
+    )]
+    NoSandbox {
+        /// The name it was to have.
+        name: String,
     },
     /// What was given as a component is a shared library, whose code nothing would hold.
     #[error(

@@ -1,8 +1,8 @@
 //! What a file is, before any of it runs.
 
 use crate::options::LoadOptions;
+use crate::sandbox;
 use ringbox_native as native;
-use ringbox_wasm::{self as wasm, Inspection};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -28,14 +28,13 @@ use thiserror::Error;
 pub fn inspect(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Inspected, InspectError> {
     let path = path.as_ref();
     if start(path).map_err(InspectError::Open)? == *b"\0asm" {
-        let inspection = wasm::inspect::inspect_file(path, &options.wasm.component)?;
-        return Ok(Inspected::Component(Box::new(inspection)));
+        return sandbox::inspect(path, options);
     }
     Ok(Inspected::Native(native::inspect(path, &options.native)?))
 }
 
 /// A file's first bytes. What is no file has none, and opening it might wait.
-fn start(path: &Path) -> io::Result<[u8; 4]> {
+pub(crate) fn start(path: &Path) -> io::Result<[u8; 4]> {
     let mut start = [0; 4];
     if std::fs::metadata(path)?.is_file() {
         match File::open(path)?.read_exact(&mut start) {
@@ -53,7 +52,8 @@ pub enum Inspected {
     /// A shared library: code that is trusted, or not loaded.
     Native(native::Inspected),
     /// A component, which runs in a sandbox.
-    Component(Box<Inspection>),
+    #[cfg(feature = "sandbox")]
+    Component(Box<ringbox_wasm::Inspection>),
 }
 
 /// Why a file is no plugin that could be loaded.
@@ -67,8 +67,14 @@ pub enum InspectError {
     #[error(transparent)]
     Native(#[from] native::LoadError),
     /// It is WebAssembly, and no component that is valid and within its limits.
+    #[cfg(feature = "sandbox")]
     #[error(transparent)]
-    Component(#[from] wasm::InspectError),
+    Component(#[from] ringbox_wasm::InspectError),
+    /// It is WebAssembly, and this program has no sandbox.
+    #[error(
+        "the file is WebAssembly, and this program is built without a sandbox: build the crate `ringbox` with its feature `sandbox`"
+    )]
+    NoSandbox,
 }
 
 impl Inspected {
@@ -80,26 +86,34 @@ impl Inspected {
 
 struct Report<'a> {
     inspected: &'a Inspected,
+    #[cfg_attr(
+        not(feature = "sandbox"),
+        expect(dead_code, reason = "what a library gets is no matter of options")
+    )]
     options: &'a LoadOptions,
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let library = match self.inspected {
+        match self.inspected {
+            #[cfg(feature = "sandbox")]
             Inspected::Component(component) => {
-                return write!(f, "{}", component.report(&self.options.wasm.grants));
+                write!(f, "{}", component.report(&self.options.wasm.grants))
             }
-            Inspected::Native(library) => library,
-        };
-        match library.generation {
-            Some(generation) => writeln!(f, "a plugin: a shared library of {generation}")?,
-            None => writeln!(f, "a shared library: what it exports shows when it is loaded")?,
+            Inspected::Native(library) => report_library(library, f),
         }
-        writeln!(f, "  {} bytes, SHA-256 {}", library.bytes, library.sha256)?;
-        for warning in &library.warnings {
-            writeln!(f, "  {warning}")?;
-        }
-        writeln!(f, "would get:\n  all that this process may do: load it only if you trust it")?;
-        writeln!(f, "would run:\n  on its caller's thread, and on threads of its own")
     }
+}
+
+fn report_library(library: &native::Inspected, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match library.generation {
+        Some(generation) => writeln!(f, "a plugin: a shared library of {generation}")?,
+        None => writeln!(f, "a shared library: what it exports shows when it is loaded")?,
+    }
+    writeln!(f, "  {} bytes, SHA-256 {}", library.bytes, library.sha256)?;
+    for warning in &library.warnings {
+        writeln!(f, "  {warning}")?;
+    }
+    writeln!(f, "would get:\n  all that this process may do: load it only if you trust it")?;
+    writeln!(f, "would run:\n  on its caller's thread, and on threads of its own")
 }

@@ -2,7 +2,6 @@
 
 use ringbox_native as native;
 use ringbox_ring::Limits;
-use ringbox_wasm::{self as wasm, Grants, Policy, WasmLimits, WasmOptions};
 use std::time::Duration;
 
 /// How a plugin is loaded, and what it may take. The defaults suit most.
@@ -31,7 +30,8 @@ pub struct LoadOptions {
     /// What else concerns native plugins only. Its limits are not used: those above are.
     pub native: native::Options,
     /// What else concerns sandboxed plugins only. Its limits on calls are not used: those above are.
-    pub wasm: WasmOptions,
+    #[cfg(feature = "sandbox")]
+    pub wasm: ringbox_wasm::WasmOptions,
 }
 
 impl Default for LoadOptions {
@@ -42,7 +42,8 @@ impl Default for LoadOptions {
             pinned: false,
             unmap: false,
             native: native::Options::default(),
-            wasm: WasmOptions::default(),
+            #[cfg(feature = "sandbox")]
+            wasm: ringbox_wasm::WasmOptions::default(),
         }
     }
 }
@@ -94,54 +95,6 @@ impl LoadOptions {
     #[must_use]
     pub fn in_place(mut self) -> Self {
         self.native.in_place = true;
-        self
-    }
-
-    /// With this granted to a sandboxed plugin, which else gets nothing of the world.
-    #[must_use]
-    pub fn grants(mut self, grants: Grants) -> Self {
-        self.wasm = self.wasm.grants(grants);
-        self
-    }
-
-    /// With so many instances of a sandboxed plugin.
-    #[must_use]
-    pub fn instances(mut self, policy: Policy) -> Self {
-        self.wasm = self.wasm.policy(policy);
-        self
-    }
-
-    /// With these limits on what a sandboxed plugin takes.
-    #[must_use]
-    pub fn wasm_limits(mut self, limits: WasmLimits) -> Self {
-        self.wasm = self.wasm.wasm_limits(limits);
-        self
-    }
-
-    /// With compiled components kept in this cache.
-    #[must_use]
-    pub fn cache(mut self, cache: &wasm::Cache) -> Self {
-        self.wasm = self.wasm.cache(cache);
-        self
-    }
-
-    /// With a sandboxed plugin's calls run elsewhere than on their caller's thread.
-    #[must_use]
-    pub fn mode(mut self, mode: wasm::Mode) -> Self {
-        self.wasm = self.wasm.mode(mode);
-        self
-    }
-
-    /// With a function of your own granted to a sandboxed plugin: see
-    /// [`WasmOptions::host_function`].
-    #[must_use]
-    pub fn host_function(
-        mut self,
-        interface: &str,
-        name: &str,
-        function: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static,
-    ) -> Self {
-        self.wasm = self.wasm.host_function(interface, name, function);
         self
     }
 

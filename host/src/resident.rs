@@ -4,10 +4,8 @@
 
 use crate::error::LoadError;
 use crate::options::LoadOptions;
-use crate::source::Component;
 use ringbox_native as native;
 use ringbox_ring::{Attached, Link, Opening, PluginBackend, Port, UnloadError};
-use ringbox_wasm as wasm;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
@@ -48,8 +46,12 @@ pub enum Wall {
     /// Nothing but the ABI: a shared library in this process.
     Native(native::Generation),
     /// A sandbox around a WebAssembly component.
-    Sandbox(wasm::About),
+    #[cfg(feature = "sandbox")]
+    Sandbox(ringbox_wasm::About),
 }
+
+/// The first bytes of a shared library, whatever its file is called.
+pub(crate) const ELF: &[u8] = b"\x7fELF";
 
 pub(crate) struct Inline(Attached);
 
@@ -86,54 +88,6 @@ impl Resident for Inline {
 
     fn unload(&self, grace: Duration) -> Result<(), UnloadError> {
         self.0.link().unload(grace)
-    }
-}
-
-pub(crate) struct Sandboxed(wasm::Loaded);
-
-impl Sandboxed {
-    pub(crate) fn load(
-        component: &Component,
-        name: &str,
-        options: &LoadOptions,
-    ) -> Result<Self, LoadError> {
-        let wasm = options.wasm.clone().limits(options.limits);
-        let loaded = match component {
-            Component::Path(path) => wasm::load(path, name, &wasm),
-            Component::Bytes(bytes) => wasm::load_bytes(bytes, name, &wasm),
-        };
-        loaded.map(Self).map_err(|source| match source {
-            wasm::LoadError::Inspect(wasm::InspectError::NotWasm { start })
-                if start.starts_with(ELF) =>
-            {
-                LoadError::NeedsTrust { name: name.into() }
-            }
-            source => LoadError::Component { name: name.into(), source },
-        })
-    }
-}
-
-/// The first bytes of a shared library, whatever its file is called.
-const ELF: &[u8] = b"\x7fELF";
-
-impl Resident for Sandboxed {
-    fn link(&self) -> Link {
-        self.0.link()
-    }
-
-    fn about(&self) -> About {
-        About {
-            wall: Wall::Sandbox(self.0.about()),
-            reported_name: None,
-            reported_version: None,
-            sha256: Some(self.0.sha256().to_string()),
-            warnings: self.0.effective().refused().iter().map(ToString::to_string).collect(),
-            leases: None,
-        }
-    }
-
-    fn unload(&self, grace: Duration) -> Result<(), UnloadError> {
-        self.0.unload(grace)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::error::LoadError;
 use crate::options::LoadOptions;
-use crate::resident::{Inline, Native, Resident, Sandboxed};
+use crate::resident::{Inline, Native, Resident};
+use crate::sandbox;
 use ringbox_ring::{PluginBackend, Port};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -39,9 +40,11 @@ impl Source {
 
     /// A WebAssembly component, run in a sandbox: a path, or the component's own bytes.
     ///
-    /// It needs no trust. It is given nothing of the world that
-    /// [`LoadOptions::grants`](crate::LoadOptions::grants) does not grant, and no more time and
-    /// memory than its limits say.
+    /// It needs no trust. It is given nothing of the world that its
+    /// [`LoadOptions`](crate::LoadOptions) do not grant, and no more time and memory than their
+    /// limits say.
+    ///
+    /// Loading it is [`LoadError::NoSandbox`] where this crate's feature `sandbox` is off.
     ///
     /// ```no_run
     /// use ringbox::{Host, Source};
@@ -68,7 +71,7 @@ impl Source {
     ) -> Result<Box<dyn Resident>, LoadError> {
         match &self.0 {
             Kind::Native(path) => Ok(Box::new(Native::load(path, name, options)?)),
-            Kind::Component(component) => Ok(Box::new(Sandboxed::load(component, name, options)?)),
+            Kind::Component(component) => sandbox::load(component, name, options),
             Kind::Inline(make) => Ok(Box::new(Inline::load(&**make, name, options)?)),
         }
     }

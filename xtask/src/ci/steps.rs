@@ -70,8 +70,10 @@ fn fmt(work: &Work<'_>) -> Result<String> {
     cargo(work, "fmt --all --check")
 }
 
+/// Also of the host without its sandbox, in the same target folder.
 fn clippy(work: &Work<'_>) -> Result<String> {
-    cargo(work, "clippy --workspace --all-targets -- -D warnings")
+    cargo(work, "clippy --workspace --all-targets -- -D warnings")?;
+    cargo(work, "clippy --package ringbox --no-default-features --all-targets -- -D warnings")
 }
 
 fn clippy_loom(work: &Work<'_>) -> Result<String> {
@@ -96,7 +98,16 @@ fn readme_test(work: &Work<'_>) -> Result<String> {
     let done = readme(work, "test")?;
     let report = libtest::Report::read(&done.output);
     ensure!(report.passed > 0, "no test ran");
+    without_sandbox(work)?;
     Ok(report.to_string())
+}
+
+/// What the host is when it is built without its sandbox.
+fn without_sandbox(work: &Work<'_>) -> Result<()> {
+    let args = "test --package ringbox --no-default-features --test no_sandbox";
+    let done = must_pass(&mut cmd::cargo(work.checkout.root(), args.split(' ')))?;
+    ensure!(libtest::Report::read(&done.output).passed > 0, "no test ran without the sandbox");
+    Ok(())
 }
 
 fn readme_demo(work: &Work<'_>) -> Result<String> {

@@ -4,6 +4,7 @@
 //! can never unload (ours is not pinned in either), and `ffi`, which is our plugin's functions
 //! called directly with a callback that copies: the floor under any host.
 
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod sides;
 
@@ -57,6 +58,7 @@ fn main() -> Result<()> {
     two_threads_against_one(&mut rows, &ours);
     deferred_against_ping_pong(&mut rows, &ours);
     request(&mut rows, &ours, &ffi);
+    #[cfg(feature = "sandbox")]
     match sandbox::guest()? {
         Some(guest) => sandbox::rows(&mut rows, &guest, &ours, &peer, folder.path())?,
         None => eprintln!("the sandbox's rows are skipped: its component was not built"),

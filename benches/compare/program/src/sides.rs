@@ -38,6 +38,7 @@ pub(crate) trait Deferred: Side + Sync {
 }
 
 /// A side whose calls may wait.
+#[cfg_attr(not(feature = "sandbox"), expect(dead_code, reason = "the sandbox's rows need it"))]
 pub(crate) trait Waiting: Side + Sync {
     fn echo(&self, payload: &[u8]) -> impl Future<Output = u64>;
 }
