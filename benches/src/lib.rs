@@ -5,14 +5,16 @@
 //! ratio: its median over the rounds, and the upper end of that median's 95 % interval.
 
 pub mod allocations;
+mod checksum;
 mod interleave;
 mod report;
 mod tasks;
 mod threads;
 mod work;
 
+pub use checksum::checksum;
 pub use interleave::{Plan, Row, Rows, Side};
 pub use report::{Options, report};
 pub use tasks::together;
 pub use threads::{both, ping_pong};
-pub use work::{Floor, block_on, checksum, count_to, floor, hidden};
+pub use work::{Floor, block_on, count_to, floor, hidden};

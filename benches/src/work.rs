@@ -6,14 +6,6 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// Reads every byte of a reply, as a caller would.
-#[inline]
-pub fn checksum(bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let sum = words.iter().fold(0u64, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)));
-    rest.iter().fold(sum, |sum, byte| sum.wrapping_add(u64::from(*byte)))
-}
-
 /// The same bytes, as far as the optimizer can tell any. It hides how many there are: a slice that
 /// is hidden whole has its two halves stored and then read back in one piece, which the processor
 /// cannot forward (10 ns, and on one side only, wherever the two were not read back one by one).
