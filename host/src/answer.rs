@@ -7,7 +7,7 @@ use crate::entry::Entry;
 use crate::histogram::Sample;
 use crate::plugin::Plugin;
 use crate::request::Request;
-use ringbox_ring::{Call, CallError, Invocation, Reply, Timed};
+use ringbox_ring::{Call, CallError, Named, Reply, Timed};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -25,8 +25,7 @@ pub(crate) trait Begin {
 /// An entry by its name.
 pub(crate) struct ByName<'a> {
     pub(crate) plugin: &'a Plugin,
-    /// Made where the call is made, and not copied on its way to the plugin.
-    pub(crate) call: Invocation<'a>,
+    pub(crate) call: Named<'a>,
 }
 
 impl Begin for ByName<'_> {
@@ -39,7 +38,7 @@ impl Begin for ByName<'_> {
 
     #[inline(always)]
     fn begin(&self) -> Result<Call, CallError> {
-        self.plugin.start(&self.call)
+        self.plugin.start(self.call)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, ById, Within};
 use crate::plugin::{Plugin, apart};
-use ringbox_ring::{Call, CallError, EntryId, Invocation, Link, Reply, Stream};
+use ringbox_ring::{Call, CallError, EntryId, Link, Numbered, Reply, Stream};
 use std::fmt;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -37,14 +37,16 @@ impl Entry {
     /// The plugin refused the call or is unloaded, or no longer has the entry.
     #[inline(always)]
     pub fn call(&self, payload: &[u8]) -> Result<(), CallError> {
-        if let Some((link, id)) = self.known() {
-            match link.notify(&Invocation::entry_id(id, payload)) {
+        let tried = match self.known() {
+            Some((link, entry)) => match link.notify(Numbered { entry, payload }) {
                 Ok(()) => return Ok(()),
-                Err(CallError::Unloaded) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        apart(self.follow_reload(|link, id| link.notify(&Invocation::entry_id(id, payload))))
+                Err(error) => Some(error),
+            },
+            None => None,
+        };
+        apart(
+            self.follow_reload(tried, move |link, entry| link.notify(Numbered { entry, payload })),
+        )
     }
 
     /// Calls it and waits for its answer.
@@ -87,26 +89,28 @@ impl Entry {
     /// The plugin refused the call or is unloaded, or too many calls are open.
     #[inline]
     pub fn call_stream(&self, payload: &[u8]) -> Result<Stream, CallError> {
-        if let Some((link, id)) = self.known() {
-            match link.stream(&Invocation::entry_id(id, payload)) {
+        let tried = match self.known() {
+            Some((link, entry)) => match link.stream(Numbered { entry, payload }) {
                 Ok(stream) => return Ok(stream),
-                Err(CallError::Unloaded) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        apart(self.follow_reload(|link, id| link.stream(&Invocation::entry_id(id, payload))))
+                Err(error) => Some(error),
+            },
+            None => None,
+        };
+        apart(
+            self.follow_reload(tried, move |link, entry| link.stream(Numbered { entry, payload })),
+        )
     }
 
     #[inline(always)]
     pub(crate) fn start(&self, payload: &[u8]) -> Result<Call, CallError> {
-        if let Some((link, id)) = self.known() {
-            match link.call(&Invocation::entry_id(id, payload)) {
+        let tried = match self.known() {
+            Some((link, entry)) => match link.call(Numbered { entry, payload }) {
                 Ok(call) => return Ok(call),
-                Err(CallError::Unloaded) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        apart(self.follow_reload(|link, id| link.call(&Invocation::entry_id(id, payload))))
+                Err(error) => Some(error),
+            },
+            None => None,
+        };
+        apart(self.follow_reload(tried, move |link, entry| link.call(Numbered { entry, payload })))
     }
 
     #[inline(always)]
@@ -120,14 +124,19 @@ impl Entry {
         (self.plugin.link() == self.first.0).then_some(self.first)
     }
 
-    /// Calls with the number that the link of now gave. A link that a reload closed meanwhile never
-    /// took the call, so the link that replaced it gets it.
+    /// Calls with the number that the link of now gave, unless the one that was tried gave another
+    /// error than that it is gone. A link that a reload closed meanwhile never took the call, so the
+    /// link that replaced it gets it.
     #[cold]
     #[inline(never)]
     fn follow_reload<R>(
         &self,
+        tried: Option<CallError>,
         call: impl Fn(Link, EntryId) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
+        if let Some(error) = tried.filter(|error| *error != CallError::Unloaded) {
+            return Err(error);
+        }
         loop {
             let (link, id) = self.resolve_again()?;
             match call(link, id) {

@@ -12,7 +12,8 @@ const SPLIT: u32 = 4;
 const BUCKETS: usize = 64 * SPLIT as usize;
 
 thread_local! {
-    static TURN: Cell<u64> = const { Cell::new(0) };
+    /// How many calls this thread makes before one is timed.
+    static UNTIMED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The start of a call that is timed.
@@ -23,12 +24,15 @@ impl Sample {
     /// Whether the call that this thread makes now is to be timed: one in [`SAMPLING`] is.
     #[inline(always)]
     pub(crate) fn is_due() -> bool {
-        let turn = TURN.get();
-        TURN.set(turn.wrapping_add(1));
-        turn.is_multiple_of(SAMPLING)
+        let untimed = UNTIMED.get();
+        let (left, is_due) = untimed.overflowing_sub(1);
+        UNTIMED.set(left);
+        is_due
     }
 
+    /// Begins to time the call that is due.
     pub(crate) fn start() -> Self {
+        UNTIMED.set(SAMPLING - 1);
         Self(Instant::now())
     }
 }

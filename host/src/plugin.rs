@@ -6,7 +6,7 @@ use crate::histogram::{Histogram, Sample};
 use crate::metrics::PluginMetrics;
 use crate::request::Request;
 use ringbox_ring::{
-    Call, CallError, EntryId, Invocation, Limits, Link, Reply, Sid, Stream, Switch,
+    Ask, Call, CallError, EntryId, Limits, Link, Named, Reply, Sid, Stream, Switch,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl Plugin {
     /// The plugin refused the call, or is unloaded.
     #[inline(always)]
     pub fn call(&self, entry: &str, payload: &[u8]) -> Result<(), CallError> {
-        self.notify(&Invocation::entry(entry, payload))
+        self.notify(Named { name: entry, payload })
     }
 
     /// Calls an entry and waits for its answer.
@@ -66,7 +66,7 @@ impl Plugin {
         entry: &'a str,
         payload: &'a [u8],
     ) -> impl Future<Output = Result<Reply, CallError>> + use<'a> {
-        Answer::new(ByName { plugin: self, call: Invocation::entry(entry, payload) })
+        Answer::new(ByName { plugin: self, call: Named { name: entry, payload } })
     }
 
     /// Calls an entry that answers inside `handle`, and takes that answer.
@@ -75,7 +75,7 @@ impl Plugin {
     /// [`CallError::NotImmediate`] where it did not; the call is then cancelled.
     #[inline(always)]
     pub fn call_response_fast(&self, entry: &str, payload: &[u8]) -> Result<Reply, CallError> {
-        self.start(&Invocation::entry(entry, payload))?.now()
+        self.start(Named { name: entry, payload })?.now()
     }
 
     /// Calls an entry and waits for its answer, but no longer than `timeout`.
@@ -90,7 +90,7 @@ impl Plugin {
         timeout: Duration,
     ) -> impl Future<Output = Result<Reply, CallError>> + use<'a> {
         Answer::new(Within {
-            call: ByName { plugin: self, call: Invocation::entry(entry, payload) },
+            call: ByName { plugin: self, call: Named { name: entry, payload } },
             timeout,
         })
     }
@@ -100,7 +100,7 @@ impl Plugin {
     /// # Errors
     /// The plugin refused the call or is unloaded, or too many calls are open.
     pub fn call_stream(&self, entry: &str, payload: &[u8]) -> Result<Stream, CallError> {
-        self.open_stream(&Invocation::entry(entry, payload))
+        self.open_stream(Named { name: entry, payload })
     }
 
     /// Hands the plugin a whole request and waits for its answer.
@@ -180,30 +180,30 @@ impl Plugin {
     }
 
     #[inline(always)]
-    pub(crate) fn notify(&self, call: &Invocation<'_>) -> Result<(), CallError> {
+    pub(crate) fn notify(&self, call: impl Ask) -> Result<(), CallError> {
         let link = self.link();
         match link.notify(call) {
             Ok(()) => Ok(()),
-            Err(error) => self.follow_reload(link, error, |link| link.notify(call)),
+            Err(error) => self.follow_reload(link, error, move |link| link.notify(call)),
         }
     }
 
     /// The one place where a call with an answer begins.
     #[inline(always)]
-    pub(crate) fn start(&self, call: &Invocation<'_>) -> Result<Call, CallError> {
+    pub(crate) fn start(&self, call: impl Ask) -> Result<Call, CallError> {
         let link = self.link();
         match link.call(call) {
             Ok(call) => Ok(call),
-            Err(error) => apart(self.follow_reload(link, error, |link| link.call(call))),
+            Err(error) => apart(self.follow_reload(link, error, move |link| link.call(call))),
         }
     }
 
     #[inline(always)]
-    pub(crate) fn open_stream(&self, call: &Invocation<'_>) -> Result<Stream, CallError> {
+    pub(crate) fn open_stream(&self, call: impl Ask) -> Result<Stream, CallError> {
         let link = self.link();
         match link.stream(call) {
             Ok(stream) => Ok(stream),
-            Err(error) => apart(self.follow_reload(link, error, |link| link.stream(call))),
+            Err(error) => apart(self.follow_reload(link, error, move |link| link.stream(call))),
         }
     }
 

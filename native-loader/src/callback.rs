@@ -61,13 +61,26 @@ callback! {
     /// Answers, or sends a frame.
     send_result(context, sid: u64, status: RawStatus, payload: NrBytes) -> (), else (); {
         // SAFETY: the plugin's view, borrowed for this call.
-        match unsafe { context.bytes(payload) } {
-            Ok(bytes) => {
+        match unsafe { context.plain(payload) } {
+            Some(bytes) => {
                 let _ = context.port.answer(Sid::from_raw(sid), status, bytes);
             }
-            Err(fault) => {
-                context.fault(sid, fault);
-            }
+            None => answer_oddly(context, sid, status, payload),
+        }
+    }
+}
+
+/// Answers with a view that is empty or no answer. Apart, since what such a view comes to lies in
+/// memory, and other answers don't.
+#[cold]
+#[inline(never)]
+fn answer_oddly(context: &'static Context, sid: u64, status: RawStatus, payload: NrBytes) {
+    match context.odd_bytes(payload) {
+        Ok(bytes) => {
+            let _ = context.port.answer(Sid::from_raw(sid), status, bytes);
+        }
+        Err(fault) => {
+            context.fault(sid, fault);
         }
     }
 }

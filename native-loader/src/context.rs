@@ -71,7 +71,7 @@ impl Context {
     pub(crate) fn open(port: Port, options: &Options) -> &'static Self {
         Box::leak(Box::new(Self {
             port,
-            answer_limit: options.limits.answer_bytes as u64,
+            answer_limit: options.limits.answer_bytes.min(isize::MAX as usize) as u64,
             stage: AtomicU8::new(OPENING),
             wake: OnceLock::new(),
             timer_limit: options.timers,
@@ -139,11 +139,36 @@ impl Context {
     /// As [`NrBytes::as_slice`], for views of no more than the answer's limit.
     #[inline(always)]
     pub(crate) unsafe fn bytes<'a>(&self, payload: NrBytes) -> Result<&'a [u8], Fault> {
-        if payload.len > self.answer_limit {
-            return Err(self.too_long(payload.ptr, payload.len));
-        }
         // SAFETY: asked of the caller.
-        unsafe { payload.as_slice() }.map_err(Fault::BadView)
+        match unsafe { self.plain(payload) } {
+            Some(bytes) => Ok(bytes),
+            None => self.odd_bytes(payload),
+        }
+    }
+
+    /// The same, if the view is neither null nor too long.
+    ///
+    /// # Safety
+    /// As for [`bytes`](Self::bytes).
+    #[inline(always)]
+    pub(crate) unsafe fn plain<'a>(&self, payload: NrBytes) -> Option<&'a [u8]> {
+        if payload.ptr.is_null() || payload.len > self.answer_limit {
+            return None;
+        }
+        // SAFETY: the pointer is not null and the length is no more than `isize::MAX`, as the limit
+        // is; the caller vouches for the rest.
+        Some(unsafe { std::slice::from_raw_parts(payload.ptr, payload.len as usize) })
+    }
+
+    /// The bytes of a view that is not plain: null, as an empty one may be, or longer than an
+    /// answer.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn odd_bytes<'a>(&self, payload: NrBytes) -> Result<&'a [u8], Fault> {
+        if payload.ptr.is_null() && payload.len == 0 {
+            return Ok(&[]);
+        }
+        Err(self.too_long(payload.ptr, payload.len))
     }
 
     /// What is wrong with a view that is longer than an answer may be.

@@ -7,7 +7,8 @@ use crate::sid::Sid;
 /// A plugin behind its wall.
 ///
 /// The ring calls it; it answers through the [`Port`](crate::Port) that it was loaded with. All
-/// methods but [`dispatch`](Self::dispatch) have defaults for plugins that lack the feature.
+/// methods but [`dispatch`](Self::dispatch) have defaults, most of them for plugins that lack the
+/// feature.
 ///
 /// # Contract
 /// - **What is owed.** After `dispatch` returned `Ok`, the plugin owes exactly one terminal answer
@@ -30,6 +31,25 @@ pub trait PluginBackend: Send + Sync + 'static {
     /// # Errors
     /// The plugin, or its wall, did not take the call.
     fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal>;
+
+    /// [`dispatch`](Self::dispatch) of a call to an entry by its name, which is what most calls are.
+    /// A backend that does it by itself does the same as it would with the request.
+    ///
+    /// # Errors
+    /// As for `dispatch`.
+    #[inline]
+    fn dispatch_name(&self, sid: Sid, name: &str, payload: &[u8]) -> Result<(), Refusal> {
+        self.dispatch(sid, &Invocation::entry(name, payload))
+    }
+
+    /// The same for an entry's number.
+    ///
+    /// # Errors
+    /// As for `dispatch`.
+    #[inline]
+    fn dispatch_entry(&self, sid: Sid, entry: EntryId, payload: &[u8]) -> Result<(), Refusal> {
+        self.dispatch(sid, &Invocation::entry_id(entry, payload))
+    }
 
     /// The number of an entry, for calls that don't look its name up.
     fn resolve(&self, name: &str) -> Option<EntryId> {

@@ -75,7 +75,7 @@ pub use link::{Attached, Link, Opening};
 pub use metrics::{FaultMetrics, Metrics};
 pub use payload::OwnedBytes;
 pub use port::{Delivery, Port, Standing};
-pub use request::{EntryId, Header, Invocation, Request, Target};
+pub use request::{Ask, EntryId, Header, Invocation, Named, Numbered, Request, Target};
 pub use ringbox_abi::{RawStatus, Status};
 pub use sid::{MAX_OPEN, Sid};
 pub use stream::{Frame, FrameBuf, Recv, Stream};

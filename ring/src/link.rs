@@ -10,7 +10,7 @@ use crate::lane::{self, Here, Lane, MAX_LINKS, Outer};
 use crate::limits::{Limits, nanos};
 use crate::metrics::{FaultCounts, Metrics};
 use crate::port::{self, Port, PortCell};
-use crate::request::{EntryId, Invocation};
+use crate::request::{Ask, EntryId};
 use crate::sid::Sid;
 use crate::slot::{Reason, Slot};
 use crate::stream::Stream;
@@ -244,7 +244,7 @@ impl Link {
     /// # Errors
     /// The plugin refused the call, or is unloaded.
     #[inline(always)]
-    pub fn notify(self, call: &Invocation<'_>) -> Result<(), CallError> {
+    pub fn notify(self, call: impl Ask) -> Result<(), CallError> {
         let lane = lane::here().lane()?;
         let tally = lane.tally(self.0.number);
         self.0.enter(&tally.notified)?;
@@ -257,7 +257,7 @@ impl Link {
     /// # Errors
     /// The plugin refused the call or is unloaded, or too many calls are open.
     #[inline(always)]
-    pub fn call(self, call: &Invocation<'_>) -> Result<Call, CallError> {
+    pub fn call(self, call: impl Ask) -> Result<Call, CallError> {
         let lane = lane::here().lane()?;
         let tally = lane.tally(self.0.number);
         let slot = self.0.pop(lane, tally)?;
@@ -277,7 +277,7 @@ impl Link {
     /// # Errors
     /// The plugin refused the call or is unloaded, or too many calls are open.
     #[inline]
-    pub fn stream(self, call: &Invocation<'_>) -> Result<Stream, CallError> {
+    pub fn stream(self, call: impl Ask) -> Result<Stream, CallError> {
         let lane = lane::here().lane()?;
         let tally = lane.tally(self.0.number);
         let slot = self.0.pop(lane, tally)?;
@@ -426,7 +426,8 @@ impl Inside {
         let here = lane::here();
         let is_outside = here.go_outside(outer);
         add(&tally.left, 1);
-        if is_outside && here.has_put_off() {
+        // In this order: that there are wakers is rare, and that the thread is outside is not.
+        if here.has_put_off() && is_outside {
             here.run_put_off();
         }
     }
@@ -496,12 +497,12 @@ impl LinkCell {
         tally: &'static Tally,
         sid: Sid,
         slot: Option<&'static Slot>,
-        call: &Invocation<'_>,
+        call: impl Ask,
     ) -> Result<(), CallError> {
-        add(&tally.bytes_in, call.payload.len() as u64);
+        add(&tally.bytes_in, call.payload().len() as u64);
         let inside = Inside::new(tally, slot);
         // SAFETY: `tally` shows that the thread was let in; `inside` counts it out below.
-        let result = unsafe { self.backend() }.dispatch(sid, call);
+        let result = call.hand_to(unsafe { self.backend() }, sid);
         inside.leave();
         match result {
             Ok(()) => Ok(()),

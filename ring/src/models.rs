@@ -38,6 +38,13 @@ fn model(body: impl Fn() + Send + Sync + 'static) {
     builder.check(body);
 }
 
+/// A slot that served a call before, and has room for another answer as short.
+fn roomy() -> Slot {
+    let slot = Slot::new(3);
+    slot.fill(Answer::Copied(RawStatus::OK, &[0; 3]));
+    slot
+}
+
 fn spawn<T: 'static>(slot: &Arc<Slot>, body: impl FnOnce(&Slot) -> T + 'static) -> JoinHandle<T> {
     let slot = slot.clone();
     thread::spawn(move || body(&slot))

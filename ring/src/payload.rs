@@ -107,19 +107,31 @@ impl Payload {
 
     /// [`fill`](Self::fill) for bytes to copy.
     #[inline(always)]
-    #[expect(unsafe_code, reason = "it is on the way of every answer")]
     pub(crate) fn copy(&mut self, status: RawStatus, bytes: &[u8]) {
-        if bytes.len() > self.bytes.capacity() && !self.grow(bytes.len()) {
-            return;
+        if !self.copy_if_room(status, bytes) && self.grow(bytes.len()) {
+            self.copy_if_room(status, bytes);
+        }
+    }
+
+    /// The same where the buffer has room. False: nothing happened.
+    ///
+    /// What makes room would have all that the copy needs kept across a call: it stays out of the
+    /// way of answers that find room.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "it is on the way of every answer")]
+    pub(crate) fn copy_if_room(&mut self, status: RawStatus, bytes: &[u8]) -> bool {
+        if bytes.len() > self.bytes.capacity() {
+            return false;
         }
         self.status = status;
         // `extend_from_slice` would look at the room again, in a function of its own: 2 ns.
         let room = self.bytes.as_mut_ptr();
-        // SAFETY: there is room for `bytes.len()`, as was just seen or made, and what is borrowed
+        // SAFETY: there is room for `bytes.len()`, as was just seen, and what is borrowed
         // from elsewhere does not lie in a buffer that is borrowed exclusively.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len()) };
         // SAFETY: so many bytes are written, and there was room for them.
         unsafe { self.bytes.set_len(bytes.len()) };
+        true
     }
 
     #[cold]

@@ -1,5 +1,9 @@
 //! What a caller asks of a plugin, borrowed for the time of the dispatch.
 
+use crate::backend::PluginBackend;
+use crate::error::Refusal;
+use crate::sid::Sid;
+
 /// A request as the plugin sees it.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
 pub struct Request<'a> {
@@ -85,5 +89,78 @@ impl<'a> Invocation<'a> {
     #[inline(always)]
     pub const fn request(request: Request<'a>, body: &'a [u8]) -> Self {
         Self { target: Target::Request(request), payload: body }
+    }
+}
+
+/// A call to an entry by its name: [`Invocation::entry`], before a request is made of it.
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub struct Named<'a> {
+    /// The entry's name.
+    pub name: &'a str,
+    /// What the call brings.
+    pub payload: &'a [u8],
+}
+
+/// A call to an entry that was resolved before: [`Invocation::entry_id`].
+#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+pub struct Numbered<'a> {
+    /// The entry's number.
+    pub entry: EntryId,
+    /// What the call brings.
+    pub payload: &'a [u8],
+}
+
+/// What can be asked of a plugin: an [`Invocation`], or an entry alone. An entry's name or number
+/// goes to the plugin in registers, and no request lies in memory on its way.
+pub trait Ask: Copy + sealed::Sealed {
+    /// What it brings.
+    #[doc(hidden)]
+    fn payload(&self) -> &[u8];
+
+    /// Hands it to the plugin, by the method that is made for it.
+    #[doc(hidden)]
+    fn hand_to(self, backend: &dyn PluginBackend, sid: Sid) -> Result<(), Refusal>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for &super::Invocation<'_> {}
+    impl Sealed for super::Named<'_> {}
+    impl Sealed for super::Numbered<'_> {}
+}
+
+impl Ask for &Invocation<'_> {
+    #[inline(always)]
+    fn payload(&self) -> &[u8] {
+        self.payload
+    }
+
+    #[inline(always)]
+    fn hand_to(self, backend: &dyn PluginBackend, sid: Sid) -> Result<(), Refusal> {
+        backend.dispatch(sid, self)
+    }
+}
+
+impl Ask for Named<'_> {
+    #[inline(always)]
+    fn payload(&self) -> &[u8] {
+        self.payload
+    }
+
+    #[inline(always)]
+    fn hand_to(self, backend: &dyn PluginBackend, sid: Sid) -> Result<(), Refusal> {
+        backend.dispatch_name(sid, self.name, self.payload)
+    }
+}
+
+impl Ask for Numbered<'_> {
+    #[inline(always)]
+    fn payload(&self) -> &[u8] {
+        self.payload
+    }
+
+    #[inline(always)]
+    fn hand_to(self, backend: &dyn PluginBackend, sid: Sid) -> Result<(), Refusal> {
+        backend.dispatch_entry(sid, self.entry, self.payload)
     }
 }

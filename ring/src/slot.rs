@@ -268,7 +268,7 @@ impl Slot {
     }
 
     /// [`answer_inside`](Self::answer_inside) for bytes to copy, without a locked instruction, if
-    /// `sid` is the call that the slot serves. False: nothing happened.
+    /// `sid` is the call that the slot serves and its buffer has room. False: nothing happened.
     #[inline(always)]
     pub(crate) fn copy_inside(
         &self,
@@ -290,11 +290,15 @@ impl Slot {
             self.answering.store(0, Release);
             return false;
         }
-        {
+        let copied = {
             let payload = self.payload.get_mut();
             // SAFETY: the word is INSIDE, which only this thread leaves while `answering` is set: a
             // thread that found it clear had set `contended` before, which was just seen not to be.
-            unsafe { payload.deref() }.copy(status, bytes);
+            unsafe { payload.deref() }.copy_if_room(status, bytes)
+        };
+        if !copied {
+            self.answering.store(0, Release);
+            return false;
         }
         self.word.store(word(sid, READY), Release);
         true
@@ -442,7 +446,7 @@ impl Slot {
 
     /// Writes the payload. Callers hold the slot by its word, as the table says.
     #[inline(always)]
-    fn fill(&self, answer: Answer<'_>) {
+    pub(crate) fn fill(&self, answer: Answer<'_>) {
         self.payload.with_mut(|payload| {
             // SAFETY: `answer_inside` moved the word to READY before any waiter exists, the two
             // others hold it in FILL: in both nobody else touches the payload.
@@ -617,6 +621,9 @@ mod tests {
         for index in 0..32u64 {
             let slot = Slot::new(index as u32);
             let sid = slot.open(owner);
+            assert!(!slot.copy_inside(sid, owner, RawStatus::OK, b"no room yet"));
+            assert_eq!(slot.answering.load(Relaxed), 0, "others would wait for it");
+            slot.fill(Answer::Copied(RawStatus::ERR, b"room"));
             for other in (0..32).filter(|other| *other != index) {
                 let other = Sid::from_raw(sid.as_raw() - index + other);
                 assert!(!slot.copy_inside(other, owner, RawStatus::OK, b"another slot's"));

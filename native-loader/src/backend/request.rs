@@ -40,6 +40,22 @@ pub(super) fn with_request<R>(
     f(&raw)
 }
 
+/// The request that a call of an entry by its name is.
+#[inline(always)]
+pub(super) fn bare(name: &str) -> Result<NrRequest, Refusal> {
+    const METHOD: NrStr = NrStr { ptr: Request::CALL.as_ptr(), len: Request::CALL.len() as u32 };
+    const QUERY: NrStr = NrStr { ptr: "".as_ptr(), len: 0 };
+    Ok(NrRequest {
+        path: text(name, "path")?,
+        method: METHOD,
+        query: QUERY,
+        headers: std::ptr::null(),
+        headers_len: 0,
+        _reserved0: 0,
+        _reserved1: 0,
+    })
+}
+
 #[cold]
 #[inline(never)]
 fn with_many<R>(
@@ -105,6 +121,21 @@ mod tests {
             });
             assert_eq!(seen.unwrap(), names);
         }
+    }
+
+    #[test]
+    fn a_call_by_name_is_the_request_that_its_invocation_makes() {
+        let made = with_request(&Request::new(Request::CALL, "echo"), |raw| {
+            // SAFETY: a live reference, whose views are of static texts.
+            let view = unsafe { RequestView::read(raw) }.unwrap();
+            Ok((view.path().to_owned(), view.method().to_owned(), view.query().to_owned()))
+        });
+        let bare = bare("echo").unwrap();
+        // SAFETY: as above.
+        let view = unsafe { RequestView::read(&raw const bare) }.unwrap();
+        assert_eq!(view.headers().count(), 0);
+        assert_eq!((view.path(), view.method(), view.query()), ("echo", "CALL", ""));
+        assert_eq!(made.unwrap(), ("echo".into(), "CALL".into(), String::new()));
     }
 
     #[test]

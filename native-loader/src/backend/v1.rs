@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "calls the plugin's functions")]
 
 use super::numbers::Numbers;
-use super::request::with_request;
+use super::request::{bare, with_request};
 use super::{Native, UNSUPPORTED, fed, started, taken};
 use crate::callback::HOST;
 use crate::context::{Context, PluginCtx, Wake};
@@ -77,24 +77,32 @@ impl Native for V1 {
 impl PluginBackend for V1 {
     #[inline]
     fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
-        let (sid, payload) = (sid.as_raw(), NrBytes::from_slice(call.payload));
         match &call.target {
-            Target::Entry(entry) => {
-                // SAFETY: the plugin's function and context, with a view that is borrowed for it.
-                let status =
-                    unsafe { (self.handle_entry)(self.ctx.0, entry.as_raw(), sid, payload) };
-                if status == RawStatus::OK {
-                    Ok(())
-                } else {
-                    Err(self.numbers.refused(*entry, status))
-                }
-            }
+            Target::Entry(entry) => self.dispatch_entry(sid, *entry, call.payload),
             Target::Request(request) => with_request(request, |request| {
-                // SAFETY: as above, and so is the request.
-                let status = unsafe { (self.handle)(self.ctx.0, sid, request, payload) };
-                taken(status)
+                let payload = NrBytes::from_slice(call.payload);
+                // SAFETY: the plugin's function and context, with a request and a view that are
+                // borrowed for it.
+                taken(unsafe { (self.handle)(self.ctx.0, sid.as_raw(), request, payload) })
             }),
         }
+    }
+
+    #[inline]
+    fn dispatch_name(&self, sid: Sid, name: &str, payload: &[u8]) -> Result<(), Refusal> {
+        let (request, payload) = (bare(name)?, NrBytes::from_slice(payload));
+        // SAFETY: the plugin's function and context, with a request and a view that are borrowed
+        // for it.
+        taken(unsafe { (self.handle)(self.ctx.0, sid.as_raw(), &raw const request, payload) })
+    }
+
+    #[inline]
+    fn dispatch_entry(&self, sid: Sid, entry: EntryId, payload: &[u8]) -> Result<(), Refusal> {
+        let payload = NrBytes::from_slice(payload);
+        // SAFETY: the plugin's function and context, with a view that is borrowed for it.
+        let status =
+            unsafe { (self.handle_entry)(self.ctx.0, entry.as_raw(), sid.as_raw(), payload) };
+        if status == RawStatus::OK { Ok(()) } else { Err(self.numbers.refused(entry, status)) }
     }
 
     fn resolve(&self, name: &str) -> Option<EntryId> {

@@ -128,7 +128,7 @@ fn whoever_contended_for_the_slots_last_stream_has_not_for_its_next() {
 #[test]
 fn a_late_frame_meets_the_slots_next_call_and_does_not_wait_for_it() {
     model_of_two_lives(|| {
-        let slot = Arc::new(Slot::new(3));
+        let slot = Arc::new(roomy());
         let first = open_inside(&slot, 4);
         let late = spawn(&slot, move |slot| send(slot, first, 9));
         slot.left_stream_dispatch();

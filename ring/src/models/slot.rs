@@ -55,36 +55,40 @@ fn answer_as_a_port_does(slot: &Slot, sid: Sid, value: u8) -> bool {
 
 #[test]
 fn an_answer_inside_dispatch_beats_or_loses_to_one_from_another_thread() {
-    model(|| {
-        let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
-        let other = spawn(&slot, move |slot| answer(slot, sid, MINE, 1));
-        let inside = answer_as_a_port_does(&slot, sid, 2);
-        slot.left_dispatch(sid);
-        let got = wait(&slot, sid).unwrap();
-        assert_eq!(got, if inside { 2 } else { 1 });
-        // The slot's next call, while the other answer may still be on its way.
-        let next = slot.open(MINE);
-        assert!(!slot.is_answered(next));
-        assert!(answer_as_a_port_does(&slot, next, 5));
-        assert_eq!(read(&slot, next), Ok(5));
-        let other = other.join().unwrap();
-        assert_ne!(inside, other == Fate::Taken, "{other:?}");
-    });
+    for make in [roomy as fn() -> Slot, || Slot::new(3)] {
+        model(move || {
+            let slot = Arc::new(make());
+            let sid = slot.open(MINE);
+            let other = spawn(&slot, move |slot| answer(slot, sid, MINE, 1));
+            let inside = answer_as_a_port_does(&slot, sid, 2);
+            slot.left_dispatch(sid);
+            let got = wait(&slot, sid).unwrap();
+            assert_eq!(got, if inside { 2 } else { 1 });
+            // The slot's next call, while the other answer may still be on its way.
+            let next = slot.open(MINE);
+            assert!(!slot.is_answered(next));
+            assert!(answer_as_a_port_does(&slot, next, 5));
+            assert_eq!(read(&slot, next), Ok(5));
+            let other = other.join().unwrap();
+            assert_ne!(inside, other == Fate::Taken, "{other:?}");
+        });
+    }
 }
 
 #[test]
 fn an_answer_inside_dispatch_or_the_hosts_end_wins_and_the_waiter_gets_that() {
-    model(|| {
-        let slot = Arc::new(Slot::new(3));
-        let sid = slot.open(MINE);
-        let end = spawn(&slot, move |slot| end(slot, sid));
-        let inside = answer_as_a_port_does(&slot, sid, 2);
-        slot.left_dispatch(sid);
-        let got = wait(&slot, sid);
-        assert_eq!(got.is_ok(), inside);
-        assert_ne!(inside, end.join().unwrap() == Fate::Taken);
-    });
+    for make in [roomy as fn() -> Slot, || Slot::new(3)] {
+        model(move || {
+            let slot = Arc::new(make());
+            let sid = slot.open(MINE);
+            let end = spawn(&slot, move |slot| end(slot, sid));
+            let inside = answer_as_a_port_does(&slot, sid, 2);
+            slot.left_dispatch(sid);
+            let got = wait(&slot, sid);
+            assert_eq!(got.is_ok(), inside);
+            assert_ne!(inside, end.join().unwrap() == Fate::Taken);
+        });
+    }
 }
 
 #[test]
