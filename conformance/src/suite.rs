@@ -98,8 +98,8 @@ macro_rules! __cases {
                 ten_thousand_frames_arrive_in_order [Later Backpressure];
                 a_slow_reader_holds_the_plugin_back [Later Backpressure];
                 a_frame_too_many_ends_the_stream_after_what_was_queued [Inside];
-                a_sender_that_asks_is_told_of_a_full_queue [Backpressure];
-                the_queue_is_bounded_in_bytes_too [Backpressure];
+                a_sender_that_asks_is_told_of_a_full_queue [Backpressure Inside];
+                the_queue_is_bounded_in_bytes_too [Backpressure Inside];
                 one_frame_fits_whatever_the_bound [];
                 frames_after_the_end_are_dropped [OneInstance];
                 a_status_that_is_no_frame_ends_the_stream [];
