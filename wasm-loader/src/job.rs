@@ -1,6 +1,7 @@
 //! What waits for its turn with an instance: calls and the like, with all they borrowed copied.
 
 use ringbox_ring::{EntryId, Header, Invocation, Request, Sid, Target};
+use std::fmt;
 use std::sync::mpsc::SyncSender;
 
 /// What is to be done with an instance.
@@ -55,15 +56,15 @@ impl Job {
 #[derive(Debug)]
 pub(crate) struct OwnedCall {
     target: OwnedTarget,
-    payload: Box<[u8]>,
+    /// The target's text, then the payload.
+    bytes: Bytes,
 }
 
 #[derive(Debug)]
 enum OwnedTarget {
     Entry(EntryId),
+    /// Path, method, query and headers, one after the other.
     Request {
-        /// Path, method, query and headers, one after the other.
-        text: Box<str>,
         path: usize,
         method: usize,
         query: usize,
@@ -71,12 +72,58 @@ enum OwnedTarget {
     },
 }
 
-impl OwnedCall {
-    pub(crate) fn copy(call: &Invocation<'_>) -> Self {
-        Self { target: OwnedTarget::copy(&call.target), payload: call.payload.into() }
+/// How many bytes lie in the queue itself. What is allocated by one thread and freed by another
+/// costs both of them more than these cost to copy.
+const FEW: usize = 224;
+
+/// Bytes that were put together from several slices.
+enum Bytes {
+    Few(u8, [u8; FEW]),
+    Many(Vec<u8>),
+}
+
+const _: () = assert!(FEW <= u8::MAX as usize);
+
+impl Bytes {
+    fn with_room(len: usize) -> Self {
+        if len <= FEW { Self::Few(0, [0; FEW]) } else { Self::Many(Vec::with_capacity(len)) }
     }
 
-    /// About how much memory it takes.
+    /// Adds some. All together are no more than there is room for.
+    fn push(&mut self, more: &[u8]) {
+        match self {
+            Self::Few(len, bytes) => {
+                let from = usize::from(*len);
+                bytes[from..from + more.len()].copy_from_slice(more);
+                *len += more.len() as u8;
+            }
+            Self::Many(bytes) => bytes.extend_from_slice(more),
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Few(len, bytes) => &bytes[..usize::from(*len)],
+            Self::Many(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.as_slice().len())
+    }
+}
+
+impl OwnedCall {
+    pub(crate) fn copy(call: &Invocation<'_>) -> Self {
+        let mut bytes = Bytes::with_room(Self::bytes(call));
+        let target = OwnedTarget::copy(&call.target, &mut bytes);
+        bytes.push(call.payload);
+        Self { target, bytes }
+    }
+
+    /// About how much memory it takes, and no less than its bytes.
     pub(crate) fn bytes(call: &Invocation<'_>) -> usize {
         let target = match &call.target {
             Target::Entry(_) => 0,
@@ -91,54 +138,62 @@ impl OwnedCall {
     }
 
     /// The call as it was.
+    #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&Invocation<'_>) -> R) -> R {
         f(&self.invocation(&self.headers()))
     }
 
     /// Its headers.
+    #[inline]
     pub(crate) fn headers(&self) -> Vec<Header<'_>> {
-        let OwnedTarget::Request { text, path, method, query, headers } = &self.target else {
+        let OwnedTarget::Request { path, method, query, headers } = &self.target else {
             return Vec::new();
         };
-        let mut rest = &text[path + method + query..];
-        let mut part = |len: usize| {
-            let (first, after) = rest.split_at(len);
-            rest = after;
-            first
+        let mut rest = &self.bytes.as_slice()[path + method + query..];
+        let header = |(name, value): &(usize, usize)| Header {
+            name: part(&mut rest, *name),
+            value: part(&mut rest, *value),
         };
-        let header =
-            |(name, value): &(usize, usize)| Header { name: part(*name), value: part(*value) };
         headers.iter().map(header).collect()
     }
 
     /// The call, with these headers.
+    #[inline]
     pub(crate) fn invocation<'a>(&'a self, headers: &'a [Header<'a>]) -> Invocation<'a> {
+        let mut rest = self.bytes.as_slice();
         match &self.target {
-            OwnedTarget::Entry(id) => Invocation::entry_id(*id, &self.payload),
-            OwnedTarget::Request { text, path, method, query, .. } => {
-                let (path, rest) = text.split_at(*path);
-                let (method, rest) = rest.split_at(*method);
-                let query = &rest[..*query];
-                Invocation::request(Request { path, method, query, headers }, &self.payload)
+            OwnedTarget::Entry(id) => Invocation::entry_id(*id, rest),
+            OwnedTarget::Request { path, method, query, headers: lengths } => {
+                let path = part(&mut rest, *path);
+                let method = part(&mut rest, *method);
+                let query = part(&mut rest, *query);
+                let headers_len: usize = lengths.iter().map(|(name, value)| name + value).sum();
+                let payload = &rest[headers_len..];
+                Invocation::request(Request { path, method, query, headers }, payload)
             }
         }
     }
 }
 
+/// Takes so many bytes of text off the front.
+#[inline]
+fn part<'a>(rest: &mut &'a [u8], len: usize) -> &'a str {
+    let (first, after) = rest.split_at(len);
+    *rest = after;
+    str::from_utf8(first).expect("it was copied from text")
+}
+
 impl OwnedTarget {
-    fn copy(target: &Target<'_>) -> Self {
+    fn copy(target: &Target<'_>, bytes: &mut Bytes) -> Self {
         match target {
             Target::Entry(id) => Self::Entry(*id),
             Target::Request(request) => {
-                let mut text = String::with_capacity(
-                    request.path.len() + request.method.len() + request.query.len(),
-                );
                 for part in [request.path, request.method, request.query] {
-                    text.push_str(part);
+                    bytes.push(part.as_bytes());
                 }
                 let lengths = request.headers.iter().map(|header| {
-                    text.push_str(header.name);
-                    text.push_str(header.value);
+                    bytes.push(header.name.as_bytes());
+                    bytes.push(header.value.as_bytes());
                     (header.name.len(), header.value.len())
                 });
                 let headers = lengths.collect();
@@ -147,7 +202,6 @@ impl OwnedTarget {
                     method: request.method.len(),
                     query: request.query.len(),
                     headers,
-                    text: text.into(),
                 }
             }
         }
@@ -165,6 +219,9 @@ mod tests {
         let request = Request { query: "a=1", headers: &headers, ..Request::new("PUT", "/ü") };
         for call in [
             Invocation::request(request, b"body"),
+            Invocation::request(request, &[7; 3 * FEW]),
+            Invocation::entry("echo", &[7; FEW - 8]),
+            Invocation::entry("echo", &[7; FEW - 7]),
             Invocation::entry("echo", b""),
             Invocation::entry_id(EntryId::from_raw(7), b"seven"),
         ] {
