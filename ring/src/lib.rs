@@ -49,6 +49,7 @@ mod link;
 mod metrics;
 #[cfg(all(test, loom))]
 mod models;
+mod near;
 mod payload;
 mod port;
 mod queue;

@@ -1,6 +1,7 @@
 //! What an answer leaves in a slot: a status, and bytes in a buffer that outlives the answer.
 
 use crate::error::Fault;
+use crate::near;
 use crate::wake::contain;
 use ringbox_abi::RawStatus;
 
@@ -225,6 +226,11 @@ impl Payload {
         // The plugin's own bytes go last: giving them back runs its code.
         let extra = self.extra.take();
         contain(|| drop(extra));
+    }
+
+    /// Has what an answer of a common size is copied to brought near.
+    pub(crate) fn expect_answer(&self) {
+        near::will_write(self.bytes.as_ptr(), self.bytes.capacity().min(256));
     }
 
     /// How many bytes the buffer has room for.

@@ -5,6 +5,7 @@
 use crate::error::{Fault, StateError};
 use crate::lane;
 use crate::link::LinkCell;
+use crate::near;
 use crate::payload::{Answer, KEEP, OwnedBytes};
 use crate::queue::{Sending, Sent};
 use crate::sid::{GENERATION_MASK, Sid};
@@ -349,6 +350,14 @@ impl Port {
         match outcome {
             Outcome::Dropped(_) => Delivery::Dropped,
             outcome => self.settle(slot, sid, outcome),
+        }
+    }
+
+    /// Has the processor fetch what it takes to answer a call that another thread waits for, while
+    /// this one does something else.
+    pub fn prepare(sid: Sid) {
+        if let Some(slot) = lane::slot_of(sid) {
+            near::will_write(std::ptr::from_ref(slot), size_of::<Slot>());
         }
     }
 

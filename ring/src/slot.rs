@@ -37,6 +37,7 @@
 
 use crate::error::Fault;
 use crate::fence;
+use crate::near;
 use crate::payload::{Answer, Payload};
 use crate::queue::Queue;
 use crate::sid::{GENERATION_MASK, GENERATION_ONE, INDEX_MASK, Sid};
@@ -376,6 +377,12 @@ impl Slot {
             Ok(waker) => waker,
             Err(reason) => return Outcome::Dropped(reason),
         };
+        // Its answer comes soon.
+        // SAFETY: the word is FILL, so the payload is this thread's.
+        self.payload.with(|payload| unsafe { &*payload }.expect_answer());
+        if let Some(waker) = &waker {
+            near::will_write(waker.data(), size_of::<[usize; 2]>());
+        }
         self.owner.store(to, Release);
         let state = if let Some(waker) = waker {
             self.put_waker(waker);

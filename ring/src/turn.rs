@@ -1,33 +1,50 @@
 //! One at a time: whoever has the turn runs what others left in the queue.
 //!
-//! | `word` | |
+//! `word` is the thread that had the turn last, by an address of its own, and below that:
+//!
+//! | bit | |
 //! |---|---|
-//! | 0 | nobody has the turn, and the queue is empty |
-//! | `HELD` | somebody has it |
-//! | `HELD \| MORE` | somebody has it, and has to look into the queue before letting go |
+//! | `HELD` | somebody has the turn |
+//! | `MORE` | whoever has it has to look into the queue before letting go |
+//! | `WARM` | others wanted it while that thread had it, and none but that thread has had it since |
 //!
 //! | field | who may touch it, when |
 //! |---|---|
 //! | `content` | whoever has the turn |
 //! | `queue` | anybody, under its lock, which is held for a push or a pop and nothing else |
 //!
-//! Nobody waits for the turn. Who doesn't get it leaves a job in the queue, and then says so in
-//! `word`: either the holder finds that when it lets go, or there is no holder any more, and whoever
-//! left the job has the turn. So a job is run by somebody, always.
+//! Nobody waits until the turn is free. Who doesn't get it leaves a job in the queue, and then says
+//! so in `word`: either the holder finds that when it lets go, or there is no holder any more, and
+//! whoever left the job has the turn. So a job is run by somebody, always.
+//!
+//! What the turn is about lies in the cache of the core that had it last, and moving that takes as
+//! long as several short jobs. So where threads contend for a turn it stays with one of them: one
+//! that finds the turn free and `WARM` looks [`LOOKS`] times whether its last holder comes back,
+//! and then leaves the job there. If it doesn't come back, the turn is this thread's, and not
+//! `WARM` any more: so nobody waits in vain twice.
 
 #![expect(unsafe_code, reason = "the word says who may touch the content")]
 
-use crate::sync::{AtomicU32, Mutex, MutexGuard, Relaxed, SeqCst, UnsafeCell};
+use crate::near;
+use crate::sync::{AtomicU64, Mutex, MutexGuard, Relaxed, SeqCst, UnsafeCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::PoisonError;
 
-const HELD: u32 = 1;
-const MORE: u32 = 2;
+const HELD: u64 = 1;
+const MORE: u64 = 2;
+const WARM: u64 = 4;
+/// No thread that would come back.
+const NOBODY: u64 = 0;
+const FLAGS: u64 = HELD | MORE | WARM;
+
+/// How often a thread looks whether the last holder comes back: for half a microsecond or so, what
+/// a thread that makes one call after the other needs in between.
+const LOOKS: u32 = if cfg!(loom) { 1 } else { 24 };
 
 /// Something that one thread at a time has, and a queue of what the others want done with it.
 pub struct Turn<C, J> {
-    word: AtomicU32,
+    word: AtomicU64,
     queue: Mutex<Queue<J>>,
     content: UnsafeCell<C>,
     most_jobs: usize,
@@ -59,7 +76,7 @@ impl<C, J> Turn<C, J> {
     /// A turn that nobody has, with room for so many jobs and so many bytes of them.
     pub fn new(content: C, most_jobs: usize, most_bytes: usize) -> Self {
         Self {
-            word: AtomicU32::new(0),
+            word: AtomicU64::new(NOBODY),
             queue: Mutex::new(Queue { jobs: VecDeque::new(), counted: 0, bytes: 0 }),
             content: UnsafeCell::new(content),
             most_jobs,
@@ -67,11 +84,39 @@ impl<C, J> Turn<C, J> {
         }
     }
 
-    /// Takes the turn if nobody has it.
+    /// Takes the turn if nobody has it, or is about to come back for it.
     #[inline(always)]
     pub fn take(&self) -> Option<Holding<'_, C, J>> {
-        let taken = self.word.compare_exchange(0, HELD, SeqCst, Relaxed).is_ok();
-        taken.then_some(Holding { turn: self })
+        let me = me();
+        let now = self.word.load(Relaxed);
+        if now & !WARM == me && self.swap(now, now | HELD) {
+            return Some(Holding { turn: self });
+        }
+        self.take_over_from(now, me)
+    }
+
+    /// The same for a thread that isn't the last that had it.
+    #[inline(never)]
+    fn take_over_from(&self, mut now: u64, me: u64) -> Option<Holding<'_, C, J>> {
+        let mut looks = 0;
+        loop {
+            if now & HELD != 0 {
+                return None;
+            }
+            if stays(now, me, &mut looks) {
+                now = self.word.load(Relaxed);
+                continue;
+            }
+            if self.swap(now, me | HELD) {
+                return Some(Holding { turn: self });
+            }
+            now = self.word.load(Relaxed);
+        }
+    }
+
+    #[inline(always)]
+    fn swap(&self, now: u64, next: u64) -> bool {
+        self.word.compare_exchange(now, next, SeqCst, Relaxed).is_ok()
     }
 
     /// Leaves a job of so many bytes for whoever has the turn. If that is nobody any more, it is
@@ -101,12 +146,24 @@ impl<C, J> Turn<C, J> {
 
     /// Makes the holder look into the queue, or this thread the holder.
     fn tell(&self) -> Option<Holding<'_, C, J>> {
+        let (me, mut looks) = (me(), 0);
         let mut now = self.word.load(Relaxed);
         loop {
-            let next = if now == 0 { HELD } else { now | MORE };
+            if now & HELD == 0 && stays(now, me, &mut looks) {
+                now = self.word.load(Relaxed);
+                continue;
+            }
+            let next = if now & HELD == 0 {
+                me | HELD
+            } else if now & !FLAGS == NOBODY || now & !FLAGS == me {
+                // A runner's, say, or this very thread's, from inside of what it has the turn for.
+                now | MORE
+            } else {
+                now | MORE | WARM
+            };
             // A swap even where nothing changes: a plain look could be out of date.
             match self.word.compare_exchange(now, next, SeqCst, Relaxed) {
-                Ok(0) => return Some(Holding { turn: self }),
+                Ok(_) if now & HELD == 0 => return Some(Holding { turn: self }),
                 Ok(_) => return None,
                 Err(seen) => now = seen,
             }
@@ -151,6 +208,41 @@ impl<C, J> Turn<C, J> {
     }
 }
 
+/// Whether to look again before a turn that is free is taken from the thread that had it last.
+#[inline(always)]
+fn stays(now: u64, me: u64, looks: &mut u32) -> bool {
+    let stays = now & WARM != 0 && now & !FLAGS != me && *looks < LOOKS;
+    if stays {
+        *looks += 1;
+        pause();
+    }
+    stays
+}
+
+/// The calling thread, as no other is called that runs.
+#[inline(always)]
+fn me() -> u64 {
+    #[cfg(not(loom))]
+    {
+        std::ptr::from_ref(crate::lane::here()).addr() as u64
+    }
+    // Loom's threads share a thread.
+    #[cfg(loom)]
+    {
+        loom::thread_local!(static ME: Box<u64> = Box::new(0));
+        ME.with(|me| std::ptr::from_ref(&**me).addr() as u64)
+    }
+}
+
+const _: () = assert!(align_of::<crate::lane::Here>() as u64 > FLAGS);
+
+fn pause() {
+    #[cfg(not(loom))]
+    std::hint::spin_loop();
+    #[cfg(loom)]
+    loom::thread::yield_now();
+}
+
 impl<J> Queue<J> {
     fn forget(&mut self, bytes: Option<usize>) {
         if let Some(bytes) = bytes {
@@ -171,16 +263,24 @@ impl<'a, C, J> Holding<'a, C, J> {
         })
     }
 
-    /// The next job in the queue.
-    pub fn pop(&mut self) -> Option<J> {
+    /// The next job in the queue. The one behind it is fetched meanwhile, and shown to `ahead`, which
+    /// may have what that needs fetched too, and do nothing else: the queue is locked.
+    pub fn pop(&mut self, ahead: impl FnOnce(&J)) -> Option<J> {
         let mut queue = self.turn.queue();
         let (job, bytes) = queue.jobs.pop_front()?;
         queue.forget(bytes);
+        if let Some(next) = queue.jobs.front() {
+            near::will_read(std::ptr::from_ref(next), size_of_val(next));
+            ahead(&next.0);
+        }
         Some(job)
     }
 
     /// Keeps the turn held, for whoever takes it over.
-    pub fn give_up(self) {}
+    pub fn give_up(self) {
+        // Down to `NOBODY`.
+        self.turn.word.fetch_and(HELD | MORE, SeqCst);
+    }
 
     /// Whether somebody left a job since the queue was last known to be empty.
     #[inline(always)]
@@ -194,7 +294,8 @@ impl<'a, C, J> Holding<'a, C, J> {
     /// There are jobs in the queue: run them first.
     #[inline(always)]
     pub fn release(self) -> Result<(), Self> {
-        if self.turn.word.compare_exchange(HELD, 0, SeqCst, Relaxed).is_ok() {
+        let now = self.turn.word.load(Relaxed);
+        if now & MORE == 0 && self.turn.swap(now, now & !HELD) {
             return Ok(());
         }
         // Taken back before the queue is looked into: what comes after that says so again.
@@ -212,5 +313,66 @@ impl<C, J> fmt::Debug for Turn<C, J> {
 impl<C, J> fmt::Debug for Holding<'_, C, J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Holding")
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    /// A turn that this thread had last, while another wanted it.
+    fn contended() -> Turn<(), u32> {
+        let turn = Turn::new((), 8, 8);
+        let mut holding = turn.take().expect("nobody has it");
+        thread::scope(|scope| {
+            scope.spawn(|| assert!(turn.push_uncounted(1).is_none(), "it is held"));
+        });
+        assert!(holding.has_more());
+        assert_eq!(holding.pop(|_| ()), Some(1));
+        let holding = holding.release().expect_err("the queue is to be looked into");
+        holding.release().expect("nobody left more");
+        assert_ne!(turn.word.load(Relaxed) & WARM, 0);
+        turn
+    }
+
+    #[test]
+    fn a_contended_turn_is_taken_at_once_by_the_thread_that_had_it() {
+        let turn = contended();
+        turn.take().expect("it is free").release().expect("nobody left a job");
+        assert_ne!(turn.word.load(Relaxed) & WARM, 0, "and stays with it");
+    }
+
+    #[test]
+    fn a_contended_turn_is_anothers_if_the_thread_that_had_it_stays_away() {
+        let turn = contended();
+        thread::scope(|scope| {
+            scope.spawn(|| turn.take().expect("it is free").release().expect("nobody left a job"));
+        });
+        assert_eq!(turn.word.load(Relaxed) & WARM, 0, "nobody waits in vain twice");
+    }
+
+    #[test]
+    fn a_job_for_a_contended_turn_is_run_by_who_left_it_if_nobody_comes_back() {
+        let turn = contended();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut holding = turn.push_uncounted(2).expect("nobody has it");
+                assert_eq!(holding.pop(|_| ()), Some(2));
+                holding.release().expect("nobody left more");
+            });
+        });
+    }
+
+    #[test]
+    fn nobody_waits_for_a_runner_to_come_back() {
+        let turn = Turn::<(), u32>::new((), 8, 8);
+        turn.take().expect("nobody has it").give_up();
+        assert!(turn.push_uncounted(1).is_none(), "it is held");
+        // SAFETY: the holding of above was given up.
+        let holding = unsafe { turn.take_over() };
+        let holding = holding.release().expect_err("the queue is to be looked into");
+        holding.release().expect("nobody left more");
+        assert_eq!(turn.word.load(Relaxed), NOBODY);
     }
 }

@@ -62,10 +62,13 @@ impl Places {
     /// Leaves the call where the fewest wait.
     #[cold]
     #[inline(never)]
-    fn queue(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
+    fn queue(&self, sid: Sid, call: &Invocation<'_>, inline: bool) -> Result<(), Refusal> {
+        if let [place] = &*self.places {
+            return place.queue(sid, call, inline);
+        }
         let serving = self.from(sid).filter(|place| place.quarantine().is_none());
         let place = serving.min_by_key(|place| place.turn.queued());
-        place.unwrap_or(&self.places[0]).queue(sid, call)
+        place.unwrap_or(&self.places[0]).queue(sid, call, inline)
     }
 
     /// Where the stream `sid` is, or waits.
@@ -107,14 +110,13 @@ impl Places {
 impl PluginBackend for Places {
     #[inline]
     fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
-        if self.may_run_here()
-            && let Some((place, held)) = self.free(sid)
-        {
+        let inline = self.may_run_here();
+        if inline && let Some((place, held)) = self.free(sid) {
             clock::busy();
             let taken = place.serve(held, sid, call);
             return taken.map_err(|refusal| self.refused(call, refusal));
         }
-        self.queue(sid, call)
+        self.queue(sid, call, inline)
     }
 
     fn resolve(&self, name: &str) -> Option<EntryId> {

@@ -141,8 +141,14 @@ impl Place {
         self.turn.is_held() && (self.plugin.inline || self.fiber.runs())
     }
 
-    /// Leaves a call for whoever has the turn.
-    pub(crate) fn queue(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
+    /// Leaves a call for whoever has the turn. If that is nobody any more, it is run here and now, or
+    /// by a runner.
+    pub(crate) fn queue(
+        &self,
+        sid: Sid,
+        call: &Invocation<'_>,
+        inline: bool,
+    ) -> Result<(), Refusal> {
         if let Some(quarantine) = self.quarantine() {
             return Err(CallError::Quarantined(Box::new(quarantine)).into());
         }
@@ -152,6 +158,10 @@ impl Place {
         }
         let job = Job::Call { sid, call: OwnedCall::copy(call) };
         match self.turn.push(job, bytes) {
+            Ok(Some(held)) if inline => {
+                clock::busy();
+                self.go_on(held);
+            }
             Ok(Some(held)) => self.give_to_runner(held),
             Ok(None) => {
                 // Should the place have begun to rest meanwhile, nobody looks into its queue before

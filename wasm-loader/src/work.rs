@@ -7,7 +7,7 @@ use crate::per_call::Pen;
 use crate::place::{Content, Held, Place, Stopped};
 use crate::wire::WireStatus;
 use ringbox_ring::{
-    CallError, Delivery, Fault, Invocation, Refusal, Sid, Standing, Status, Trapped,
+    CallError, Delivery, Fault, Invocation, Port, Refusal, Sid, Standing, Status, Trapped,
 };
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
@@ -161,7 +161,7 @@ impl Place {
     /// What is to be done next: what is in the queue; and where that is empty, a call that waits for
     /// a free place, if this is one.
     pub(crate) fn next(&self, held: &mut Held<'_>) -> Option<Job> {
-        held.pop().or_else(|| {
+        held.pop(ahead).or_else(|| {
             self.settle(held.content());
             self.pen_if_free(held.content())?.next()
         })
@@ -282,6 +282,13 @@ impl Place {
     /// All that waited was offered, or its caller had left and nothing waits any more.
     pub(crate) fn tried_again(&self, live: &Live) {
         self.stalled.store(!live.stalled.is_empty(), Relaxed);
+    }
+}
+
+/// The next job is about to be run, and this one comes after it.
+fn ahead(job: &Job) {
+    if let Job::Call { sid, .. } = job {
+        Port::prepare(*sid);
     }
 }
 

@@ -25,7 +25,7 @@ fn call(turn: &Log, job: u32) {
 
 fn run(mut holding: Holding<'_, Vec<u32>, u32>) {
     loop {
-        while let Some(job) = holding.pop() {
+        while let Some(job) = holding.pop(|_| ()) {
             holding.content().push(job);
         }
         match holding.release() {

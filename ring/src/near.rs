@@ -1,0 +1,63 @@
+//! Has the processor bring near what is about to be touched, while it does something else.
+//!
+//! A cache line that another core wrote last takes a hundred nanoseconds to come, and a locked
+//! instruction waits for it.
+
+#![expect(unsafe_code, reason = "the processor's hints have no safe wrapper")]
+
+/// A cache line's size, or a part of it.
+const LINE: usize = 64;
+
+/// So many bytes from `first` on will be read. They need not be there.
+#[inline]
+pub(crate) fn will_read<T>(first: *const T, bytes: usize) {
+    for line in lines(first, bytes) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a hint changes nothing that a program sees, and no address makes it fail.
+        unsafe {
+            core::arch::asm!("prefetcht0 [{}]", in(reg) line, options(nostack, preserves_flags));
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = line;
+    }
+}
+
+/// So many bytes from `first` on will be written. They need not be there.
+#[inline]
+pub(crate) fn will_write<T>(first: *const T, bytes: usize) {
+    for line in lines(first, bytes) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above. To a processor that lacks it, the instruction is none.
+        unsafe {
+            core::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags));
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = line;
+    }
+}
+
+/// An address in each line that has some of the bytes.
+#[inline]
+fn lines<T>(first: *const T, bytes: usize) -> impl Iterator<Item = *const u8> {
+    let first = first.cast::<u8>();
+    let before = first.addr() % LINE;
+    (0..before + bytes).step_by(LINE).map(move |at| first.wrapping_sub(before).wrapping_add(at))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::ptr::without_provenance;
+
+    #[test]
+    fn every_line_is_fetched_once_and_no_other() {
+        for (first, bytes, count) in [(0, 64, 1), (0, 65, 2), (63, 1, 1), (63, 2, 2), (1, 256, 5)] {
+            let first = without_provenance::<u8>(640 + first);
+            let fetched: Vec<_> = lines(first, bytes).map(<*const u8>::addr).collect();
+            assert_eq!(fetched, (0..count).map(|at| 640 + at * LINE).collect::<Vec<_>>());
+            // Nothing is at that address.
+            will_read(first, bytes);
+            will_write(first, bytes);
+        }
+    }
+}
