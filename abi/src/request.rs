@@ -329,6 +329,11 @@ pub struct HeaderIter<'a> {
     rest: slice::Iter<'a, NrHeader>,
 }
 
+// SAFETY: as for `RequestView`, whose headers these are.
+unsafe impl Send for HeaderIter<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for HeaderIter<'_> {}
+
 impl<'a> HeaderIter<'a> {
     /// The text of one of the views in `rest`, which `RequestView::read` has checked.
     fn checked_text(view: NrStr) -> &'a str {

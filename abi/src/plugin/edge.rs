@@ -95,9 +95,14 @@ fn edge<P: DefinedPlugin, R: Copy>(
     contain(|| body(plugin)).unwrap_or(otherwise)
 }
 
-/// Runs `body`; the message of its panic if it has one.
+/// Runs `body`; the message of its panic if it has one. For what a plugin runs beside its handlers,
+/// which are contained anyway.
+///
+/// # Errors
+///
+/// The message.
 #[inline]
-pub(super) fn contain<R>(body: impl FnOnce() -> R) -> Result<R, String> {
+pub fn contain<R>(body: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(body)).map_err(message)
 }
 

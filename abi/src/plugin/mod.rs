@@ -18,7 +18,7 @@ mod host;
 mod lifecycle;
 mod reply;
 
-pub use edge::{DefinedPlugin, Edge};
+pub use edge::{DefinedPlugin, Edge, contain};
 pub use handler::{
     CallDoneHandler, DataHandler, FallbackHandler, Handler, ShutdownHandler, SidHandler,
     WakeHandler,

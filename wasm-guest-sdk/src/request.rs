@@ -1,0 +1,190 @@
+//! Whole requests.
+
+use std::fmt;
+
+use crate::Call;
+
+#[cfg(target_family = "wasm")]
+use crate::sandbox::{Header, Owned};
+
+/// What a call says of itself beside its payload.
+pub(crate) enum Head<'a> {
+    /// It is of an entry with this name.
+    Entry(&'static str),
+    /// It is a whole request, borrowed from the host.
+    #[cfg(not(target_family = "wasm"))]
+    View(ringbox_abi::RequestView<'a>),
+    /// In the sandbox nothing is borrowed.
+    #[cfg(target_family = "wasm")]
+    #[expect(dead_code, reason = "it uses the lifetime, and cannot be made")]
+    View(std::convert::Infallible, std::marker::PhantomData<&'a ()>),
+    /// It is a whole request.
+    Owned(Owned),
+}
+
+/// A whole request that is the plugin's own.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) struct Owned {
+    path: String,
+    method: String,
+    query: String,
+    headers: Vec<Header>,
+}
+
+#[cfg(not(target_family = "wasm"))]
+struct Header {
+    key: String,
+    value: String,
+}
+
+impl Head<'_> {
+    pub(crate) fn into_owned(self) -> Head<'static> {
+        match self {
+            Self::Entry(name) => Head::Entry(name),
+            #[cfg(not(target_family = "wasm"))]
+            Self::View(view) => {
+                let header =
+                    |(key, value): (&str, &str)| Header { key: key.into(), value: value.into() };
+                Head::Owned(Owned {
+                    path: view.path().into(),
+                    method: view.method().into(),
+                    query: view.query().into(),
+                    headers: view.headers().map(header).collect(),
+                })
+            }
+            #[cfg(target_family = "wasm")]
+            Self::View(never, _) => match never {},
+            Self::Owned(owned) => Head::Owned(owned),
+        }
+    }
+}
+
+/// A whole request, borrowed for as long as its handler runs.
+///
+/// A call of an entry is one too: its method is `CALL`, its path the entry's name.
+#[derive(Copy, Clone)]
+pub struct Request<'a> {
+    call: Call<'a>,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(call: Call<'a>) -> Self {
+        Self { call }
+    }
+
+    /// `GET`, `POST`, ..
+    #[must_use]
+    pub fn method(&self) -> &'a str {
+        match self.call.head() {
+            Head::Entry(_) => "CALL",
+            #[cfg(not(target_family = "wasm"))]
+            Head::View(view) => view.method(),
+            #[cfg(target_family = "wasm")]
+            Head::View(never, _) => match *never {},
+            Head::Owned(owned) => &owned.method,
+        }
+    }
+
+    /// The path, without the query.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        match self.call.head() {
+            Head::Entry(name) => name,
+            #[cfg(not(target_family = "wasm"))]
+            Head::View(view) => view.path(),
+            #[cfg(target_family = "wasm")]
+            Head::View(never, _) => match *never {},
+            Head::Owned(owned) => &owned.path,
+        }
+    }
+
+    /// The query, without its question mark.
+    #[must_use]
+    pub fn query(&self) -> &'a str {
+        match self.call.head() {
+            Head::Entry(_) => "",
+            #[cfg(not(target_family = "wasm"))]
+            Head::View(view) => view.query(),
+            #[cfg(target_family = "wasm")]
+            Head::View(never, _) => match *never {},
+            Head::Owned(owned) => &owned.query,
+        }
+    }
+
+    /// The headers' names and values, in their order.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'a> {
+        Headers(match self.call.head() {
+            Head::Entry(_) => Inner::Owned([].iter()),
+            #[cfg(not(target_family = "wasm"))]
+            Head::View(view) => Inner::View(view.headers()),
+            #[cfg(target_family = "wasm")]
+            Head::View(never, _) => match *never {},
+            Head::Owned(owned) => Inner::Owned(owned.headers.iter()),
+        })
+    }
+
+    /// The first header of that name, whose case doesn't matter.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &'a [u8] {
+        self.call.payload()
+    }
+
+    /// What it has of any call: sid and host.
+    #[must_use]
+    pub fn call(&self) -> Call<'a> {
+        self.call
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method())
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The names and values of a request's headers. See [`Request::headers`].
+pub struct Headers<'a>(Inner<'a>);
+
+enum Inner<'a> {
+    #[cfg(not(target_family = "wasm"))]
+    View(ringbox_abi::HeaderIter<'a>),
+    Owned(std::slice::Iter<'a, Header>),
+}
+
+impl<'a> Iterator for Headers<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            #[cfg(not(target_family = "wasm"))]
+            Inner::View(headers) => headers.next(),
+            Inner::Owned(headers) => headers.next().map(|Header { key, value }| (&**key, &**value)),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match &self.0 {
+            #[cfg(not(target_family = "wasm"))]
+            Inner::View(headers) => headers.size_hint(),
+            Inner::Owned(headers) => headers.size_hint(),
+        }
+    }
+}
+
+impl ExactSizeIterator for Headers<'_> {}
+
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Headers").field("left", &self.len()).finish()
+    }
+}

@@ -1,0 +1,87 @@
+//! A plugin that runs: the author's value, and its tasks.
+
+use std::sync::Arc;
+
+use crate::host::OWN_TOKENS;
+use crate::reply::Outcome;
+use crate::tasks::Tasks;
+use crate::{Host, Plugin, Sid, Status};
+
+/// What every handler is reached through.
+pub struct Shared<P> {
+    /// The author's.
+    pub plugin: P,
+    pub(crate) tasks: Arc<Tasks>,
+}
+
+impl<P: Plugin> Shared<P> {
+    /// Starts the plugin.
+    pub(crate) fn start(host: Host) -> Result<Arc<Self>, String> {
+        match P::new(&host) {
+            Ok(plugin) => Ok(Arc::new(Self { plugin, tasks: Tasks::new(host) })),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Runs an async handler that was made of this call.
+    pub fn spawn(&self, sid: Sid, body: impl Future<Output = Outcome> + Send + 'static) -> Outcome {
+        self.tasks.start(sid, Box::pin(body))
+    }
+
+    pub(crate) fn data(&self, sid: Sid, data: &[u8]) -> Status {
+        self.tasks.data(sid, data).unwrap_or_else(|| self.plugin.data(sid, data))
+    }
+
+    pub(crate) fn closed(&self, sid: Sid) -> Status {
+        self.tasks.data_closed(sid).unwrap_or_else(|| self.plugin.closed(sid))
+    }
+
+    pub(crate) fn cancelled(&self, sid: Sid) {
+        self.tasks.cancel(sid);
+        self.plugin.cancelled(sid);
+    }
+
+    pub(crate) fn woken(&self, token: u64) {
+        // Any wake is one timer less, which somebody may wait for.
+        self.tasks.woken(token);
+        if token < OWN_TOKENS {
+            self.plugin.woken(token);
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.tasks.clear();
+        self.plugin.shutdown();
+    }
+}
+
+/// Checks that no name is there twice. In `plugin!` that is an error of compilation.
+///
+/// # Panics
+/// If one is.
+pub const fn distinct(names: &[&str]) {
+    let mut second = 0;
+    while second < names.len() {
+        let mut first = 0;
+        while first < second {
+            assert!(!same(names[first], names[second]), "plugin!: two entries have the same name");
+            first += 1;
+        }
+        second += 1;
+    }
+}
+
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
