@@ -9,7 +9,6 @@
 //! A round isn't called off when its sleepers are dropped, since the host has no function for it. So
 //! none is longer than [`LONGEST`].
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::host::OWN_TOKENS;
+use crate::map::Map;
 use crate::tasks::Tasks;
 
 /// Rounds at once. The host allows 1,024 timers; some of them are left for everything else.
@@ -30,8 +30,8 @@ const FIRST_ROUND: u64 = OWN_TOKENS + 16;
 
 /// Sleepers and rounds. Asks for nothing itself: it says what is to be asked for.
 pub(crate) struct Clock {
-    sleepers: BTreeMap<u64, Sleeper>,
-    rounds: BTreeMap<u64, Round>,
+    sleepers: Map<Sleeper>,
+    rounds: Map<Round>,
     /// Sleepers without a round, among them some that are gone.
     waiting: Vec<u64>,
     next: u64,
@@ -54,10 +54,10 @@ pub(crate) struct Ask {
 }
 
 impl Clock {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            sleepers: BTreeMap::new(),
-            rounds: BTreeMap::new(),
+            sleepers: Map::new(),
+            rounds: Map::new(),
             waiting: Vec::new(),
             next: FIRST_ROUND,
         }
@@ -79,7 +79,7 @@ impl Clock {
     /// Another waker for a sleeper: the one before. None: it sleeps no more, and the new one is
     /// handed back.
     pub(crate) fn renew(&mut self, sleeper: u64, waker: Waker) -> Result<Waker, Waker> {
-        match self.sleepers.get_mut(&sleeper) {
+        match self.sleepers.get_mut(sleeper) {
             Some(sleeper) => Ok(std::mem::replace(&mut sleeper.waker, waker)),
             None => Err(waker),
         }
@@ -87,15 +87,15 @@ impl Clock {
 
     /// A sleeper is gone: its waker, if it still slept.
     pub(crate) fn end(&mut self, sleeper: u64) -> Option<Waker> {
-        self.sleepers.remove(&sleeper).map(|sleeper| sleeper.waker)
+        self.sleepers.remove(sleeper).map(|sleeper| sleeper.waker)
     }
 
     /// A round's timer is due: those who have slept enough.
     pub(crate) fn due(&mut self, token: u64) -> Vec<Waker> {
         let mut awake = Vec::new();
-        let Some(round) = self.rounds.remove(&token) else { return awake };
+        let Some(round) = self.rounds.remove(token) else { return awake };
         for number in round.sleepers {
-            let Some(sleeper) = self.sleepers.get_mut(&number) else { continue };
+            let Some(sleeper) = self.sleepers.get_mut(number) else { continue };
             sleeper.left = sleeper.left.saturating_sub(round.length);
             if sleeper.left > Duration::ZERO {
                 self.waiting.push(number);
@@ -112,7 +112,7 @@ impl Clock {
             return None;
         }
         let Self { sleepers, waiting, .. } = self;
-        let length_of = |number: &u64| Some(sleepers.get(number)?.left.min(LONGEST));
+        let length_of = |number: &u64| Some(sleepers.get(*number)?.left.min(LONGEST));
         let length = waiting.iter().find_map(length_of);
         let mut round = Vec::new();
         waiting.retain(|number| match length_of(number) {
@@ -131,15 +131,15 @@ impl Clock {
 
     /// The host has no timer for this round: its sleepers wait again.
     pub(crate) fn refused(&mut self, token: u64) {
-        if let Some(round) = self.rounds.remove(&token) {
+        if let Some(round) = self.rounds.remove(token) {
             self.waiting.extend(round.sleepers);
         }
     }
 
     /// Everybody who sleeps.
-    pub(crate) fn clear(&mut self) -> BTreeMap<u64, Waker> {
+    pub(crate) fn clear(&mut self) -> Vec<Waker> {
         self.waiting.clear();
-        std::mem::take(&mut self.sleepers).into_iter().map(|(n, s)| (n, s.waker)).collect()
+        self.sleepers.take().map(|sleeper| sleeper.waker).collect()
     }
 }
 

@@ -63,6 +63,7 @@ mod clock;
 mod host;
 mod inbox;
 mod macros;
+mod map;
 #[cfg(not(target_family = "wasm"))]
 #[doc(hidden)]
 pub mod native;

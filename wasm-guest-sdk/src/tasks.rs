@@ -13,7 +13,6 @@
 //! No lock is held while a future is polled or dropped, a waker is used, or the host is called.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +23,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::host::OWN_TOKENS;
 use crate::inbox::Post;
+use crate::map::Map;
 use crate::reply::Outcome;
 use crate::wall;
 use crate::{Host, Level, Sid, Status};
@@ -43,8 +43,8 @@ pub(crate) struct Tasks {
 }
 
 struct Board {
-    tasks: BTreeMap<Sid, Arc<Task>>,
-    posts: BTreeMap<Sid, Arc<Post>>,
+    tasks: Map<Arc<Task>>,
+    posts: Map<Arc<Post>>,
     ready: Vec<Arc<Task>>,
     /// Whether the host was asked for a `RUN` that hasn't come.
     asked: bool,
@@ -78,8 +78,8 @@ impl Tasks {
             host,
             open: AtomicUsize::new(0),
             board: Mutex::new(Board {
-                tasks: BTreeMap::new(),
-                posts: BTreeMap::new(),
+                tasks: Map::new(),
+                posts: Map::new(),
                 ready: Vec::new(),
                 asked: false,
                 running: false,
@@ -116,8 +116,7 @@ impl Tasks {
         let task = Arc::new(Task { sid, tasks: self.clone(), state });
         self.opened();
         // Before it is polled, so that a cancel finds it.
-        let before = lock(&self.board).tasks.insert(sid, task.clone());
-        debug_assert!(before.is_none(), "no two calls have the same sid");
+        lock(&self.board).tasks.insert(sid.as_raw(), task.clone());
         match task.poll() {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => Ok(()),
@@ -136,11 +135,10 @@ impl Tasks {
         let (tasks, posts, ready, sleepers) = {
             let mut board = lock(&self.board);
             let board = &mut *board;
-            let tasks = std::mem::take(&mut board.tasks);
-            let posts = std::mem::take(&mut board.posts);
+            let (tasks, posts) = (board.tasks.take(), board.posts.take());
             (tasks, posts, std::mem::take(&mut board.ready), board.clock.clear())
         };
-        for task in tasks.into_values() {
+        for task in tasks {
             self.closed();
             task.cancel();
         }
@@ -149,7 +147,7 @@ impl Tasks {
 
     /// The task of this call, which is over.
     fn forget(&self, sid: Sid) -> Option<Arc<Task>> {
-        let task = lock(&self.board).tasks.remove(&sid)?;
+        let task = lock(&self.board).tasks.remove(sid.as_raw())?;
         self.closed();
         Some(task)
     }
@@ -249,14 +247,20 @@ impl Tasks {
 
     /// Where data for this call goes.
     pub(crate) fn post_of(&self, sid: Sid) -> Arc<Post> {
-        lock(&self.board).posts.entry(sid).or_default().clone()
+        let mut board = lock(&self.board);
+        if let Some(post) = board.posts.get(sid.as_raw()) {
+            return post.clone();
+        }
+        let post = Arc::<Post>::default();
+        board.posts.insert(sid.as_raw(), post.clone());
+        post
     }
 
     /// Its inbox is gone.
     pub(crate) fn forget_post(&self, sid: Sid, post: &Arc<Post>) {
         let mut board = lock(&self.board);
-        if board.posts.get(&sid).is_some_and(|other| Arc::ptr_eq(other, post)) {
-            let post = board.posts.remove(&sid);
+        if board.posts.get(sid.as_raw()).is_some_and(|other| Arc::ptr_eq(other, post)) {
+            let post = board.posts.remove(sid.as_raw());
             drop(board);
             drop(post);
         }
@@ -273,7 +277,7 @@ impl Tasks {
     }
 
     fn post(&self, sid: Sid) -> Option<Arc<Post>> {
-        lock(&self.board).posts.get(&sid).cloned()
+        lock(&self.board).posts.get(sid.as_raw()).cloned()
     }
 
     /// The tasks of the plugin whose async handler runs on this thread.

@@ -53,7 +53,7 @@ impl Greeter {
         let frames: u32 = match text.parse() {
             Ok(frames) => frames,
             Err(error) => {
-                return responder.answer(Err::<(), _>(format!("how many is {text:?}? {error}")));
+                return responder.answer(Err::<(), _>(format!("how many is '{text}'? {error}")));
             }
         };
         for number in 0..frames {
