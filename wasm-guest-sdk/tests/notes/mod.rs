@@ -1,7 +1,6 @@
 //! A host that answers nobody: it takes notes.
 
 #![expect(unsafe_code, reason = "it is the ABI's other side")]
-#![expect(dead_code, reason = "what only some tests use")]
 
 use ringbox_abi::raw::{HostVTable, PluginInfo};
 use ringbox_abi::v1::{NrBytes, NrPluginInfo, NrStr};

@@ -2,9 +2,14 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it")]
 
+pub mod pair;
+
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{Command, Output};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake};
+use std::thread::{self, Thread};
 
 /// What components are built for: they import nothing from WASI.
 pub const BARE: &str = "wasm32-unknown-unknown";
@@ -57,4 +62,22 @@ fn cargo(target: &Path, args: &[&str], more: &[&str]) -> Output {
         .env_remove("CARGO_BUILD_TARGET")
         .output()
         .unwrap()
+}
+
+/// Waits for what needs no executor.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(thread::current())).into();
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
 }
