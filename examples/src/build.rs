@@ -5,7 +5,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Builds a package of this workspace that is a plugin, the way this program was built, and returns
@@ -14,15 +14,58 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// # Errors
 /// Cargo isn't there, or the package doesn't build.
 pub fn build_rust(package: &str) -> Result<PathBuf> {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root()).args(["build", "--quiet", "--package", package]);
+    let mut command = cargo_build(package);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
-    tell(&command);
-    command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
-    let output = command.output().context("cargo can't be run")?;
+    let output = built(&mut command)?;
     ensure!(output.status.success(), "{package} doesn't build: see above");
+    library_of(package, output)
+}
+
+/// What components are built for: they need nothing of the system.
+const COMPONENTS: &str = "wasm32-unknown-unknown";
+
+/// Builds the same package as a component. None, and a line that says so, where this Rust lacks what
+/// it takes.
+///
+/// # Errors
+/// Cargo isn't there, or the package doesn't build.
+pub fn build_component(package: &str) -> Result<Option<PathBuf>> {
+    if !builds_components()? {
+        eprintln!("SKIPPED: this Rust builds no components, so {package} is NOT built as one");
+        eprintln!("         `cargo xtask setup` adds what is missing");
+        return Ok(None);
+    }
+    let mut command = cargo_build(package);
+    // The host may be built with flags that are not for this target.
+    command.args(["--profile", "component", "--target", COMPONENTS]).env_remove("RUSTFLAGS");
+    let output = built(&mut command)?;
+    ensure!(output.status.success(), "{package} doesn't build as a component: see above");
+    library_of(package, output).map(Some)
+}
+
+/// Asks the compiler itself, about an empty program.
+fn builds_components() -> Result<bool> {
+    let mut command = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    command.args(["--target", COMPONENTS, "--crate-type", "lib", "--emit", "mir=-", "-"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(command.status().context("rustc can't be run")?.success())
+}
+
+fn cargo_build(package: &str) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).args(["build", "--quiet", "--package", package]);
+    command
+}
+
+fn built(command: &mut Command) -> Result<Output> {
+    tell(command);
+    command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    command.output().context("cargo can't be run")
+}
+
+fn library_of(package: &str, output: Output) -> Result<PathBuf> {
     String::from_utf8(output.stdout)?
         .lines()
         .filter_map(library)

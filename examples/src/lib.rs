@@ -3,7 +3,7 @@
 //!
 //! | example | shows |
 //! |---|---|
-//! | `demo` | one host, plugins of several kinds: the same calls, their answers and times side by side |
+//! | `demo` | one host, plugins of one source behind both walls: answers and times side by side |
 //! | `host` | loading a library that the command line names, and calling it |
 //! | `concurrent` | a hundred calls that take two seconds each, and two seconds in all |
 //! | `stress` | calls from many threads for some seconds, and their rate |
@@ -11,14 +11,14 @@
 //!
 //! | plugin | written with |
 //! |---|---|
-//! | `plugins/seed` | version 1's definitions and nothing else |
-//! | `plugins/c`, `plugins/cpp` | the C header: the same plugin in C and in C++ |
-//! | `plugins/greeter` | `define_plugin!`: entries, streams, state, timers |
+//! | `plugins/greeter` | `ringbox-guest`, for both walls: entries, streams, state, timers, requests |
+//! | `plugins/seed` | the same: it answers every request two seconds later, without a thread |
+//! | `plugins/c`, `plugins/cpp` | the C header alone: the seed in C and in C++ |
 
 mod build;
 mod wait;
 
-pub use build::{Language, build_foreign, build_rust};
+pub use build::{Language, build_component, build_foreign, build_rust};
 pub use wait::{block_on, join_all};
 
 /// The pages whose snippets are compiled with the examples.

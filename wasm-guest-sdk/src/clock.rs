@@ -55,12 +55,7 @@ pub(crate) struct Ask {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self {
-            sleepers: Map::new(),
-            rounds: Map::new(),
-            waiting: Vec::new(),
-            next: FIRST_ROUND,
-        }
+        Self { sleepers: Map::new(), rounds: Map::new(), waiting: Vec::new(), next: FIRST_ROUND }
     }
 
     fn number(&mut self) -> u64 {

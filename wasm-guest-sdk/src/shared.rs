@@ -85,3 +85,20 @@ const fn same(a: &str, b: &str) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::distinct;
+
+    #[test]
+    fn names_that_differ_are_fine() {
+        distinct(&[]);
+        distinct(&["", "a", "ab", "b", "A"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "plugin!: two entries have the same name")]
+    fn two_of_one_name_are_refused() {
+        distinct(&["echo", "greet", "echo"]);
+    }
+}

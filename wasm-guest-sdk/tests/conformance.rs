@@ -78,11 +78,9 @@ impl Column for Sandboxed {
             .budget(Duration::from_secs(5))
             .queued_calls(10_000);
         let options = WasmOptions::new().limits(limits).wasm_limits(wasm_limits);
-        let options = options.host_function(
-            "ringbox:conformance/hook@0.1.0",
-            "call",
-            move |bytes| hook(bytes),
-        );
+        let options =
+            options
+                .host_function("ringbox:conformance/hook@0.1.0", "call", move |bytes| hook(bytes));
         let component = plugin("conforming").component;
         Ok(ringbox_wasm::load(&component, "sdk", &options)?.into_attached())
     }

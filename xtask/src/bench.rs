@@ -14,7 +14,7 @@ use crate::cmd::{self, Verdict};
 /// The workspace in which the project is compared with its peers, from the root.
 const COMPARE: &str = "benches/compare";
 
-/// The components that the project's tests are made with. One of them is measured.
+/// The components that the project's tests are made with. Two of them are measured.
 const GUESTS: &str = "wasm-loader/tests/fixtures/guests";
 const BARE: &str = "wasm32-unknown-unknown";
 
@@ -40,8 +40,9 @@ pub(crate) fn run(checkout: &Checkout, args: &Args) -> Result<Verdict> {
     let build = ["build", "--release", "--locked", "--workspace"];
     cmd::run(cmd::cargo(&compare, build).arg("--target-dir").arg(&target))?;
     let guests = checkout.root().join(GUESTS);
-    let build = ["build", "--release", "--locked", "--package", "bench", "--target", BARE];
-    cmd::run(cmd::cargo(&guests, build).arg("--target-dir").arg(target.join("guests")))
+    let mut build = cmd::cargo(&guests, ["build", "--release", "--locked", "--target", BARE]);
+    build.args(["--package", "bench", "--package", "bench-sdk"]);
+    cmd::run(build.arg("--target-dir").arg(target.join("guests")))
         .context("the component was not built: `cargo xtask setup` adds what it needs")?;
 
     let scratch = checkout.target().join("bench");

@@ -1,4 +1,5 @@
-//! One host, plugins of several kinds, the same calls: their answers, and their times side by side.
+//! One host, plugins of one source behind both walls, the same calls: their answers, and their times
+//! side by side.
 //!
 //! `cargo xtask demo`, or `cargo run --release --package ringbox-examples --example demo`
 
@@ -9,8 +10,8 @@ mod inline;
 
 use anyhow::{Context, Result, ensure};
 use inline::InRust;
-use ringbox::{Host, Plugin, Reply, Request, Source, Status};
-use ringbox_examples::{Language, block_on, build_foreign, build_rust, join_all};
+use ringbox::{Host, Plugin, Reply, Request, Source, Status, Wall};
+use ringbox_examples::{Language, block_on, build_component, build_foreign, build_rust, join_all};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -18,47 +19,74 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 fn main() -> Result<()> {
-    println!("Building the example plugins:\n");
-    let greeter = build_rust("ringbox-example-greeter")?;
-    let seed = build_rust("ringbox-example-seed")?;
+    println!("Building the example plugins, each for both walls:\n");
+    let greeter = Both::build("ringbox-example-greeter")?;
+    let seed = Both::build("ringbox-example-seed")?;
     let seed_c = build_foreign(Language::C)?;
 
     let host = Host::new();
-    let mut columns = vec![
-        Column { title: "inline", what: "Rust, part of this program", plugin: load_inline(&host)? },
-        Column {
-            title: "greeter",
-            what: "a library in Rust, by `define_plugin!`",
-            plugin: load(&host, "greeter", greeter)?,
-        },
-        Column {
-            title: "seed",
-            what: "a library in Rust, by version 1's definitions alone; works for two seconds",
-            plugin: load(&host, "seed", seed)?,
-        },
-    ];
+    let mut columns = vec![Column {
+        title: "inline",
+        what: "Rust, part of this program",
+        plugin: host.load("inline", Source::inline(InRust::start))?,
+        entries: true,
+    }];
+    greeter.load(&host, &mut columns, ["greeter.so", "greeter.wasm"], true)?;
+    seed.load(&host, &mut columns, ["seed.so", "seed.wasm"], false)?;
     if let Some(library) = seed_c {
         columns.push(Column {
             title: "seed in C",
-            what: "the same in C, by the header",
-            plugin: load(&host, "seed-c", library)?,
+            what: "the seed by the C header",
+            plugin: load_native(&host, "seed-c", library)?,
+            entries: false,
         });
     }
     println!("\nOne host has loaded {} plugins:\n", columns.len());
-    for Column { title, what, plugin } in &columns {
-        let about = host.about(plugin.name()).context("it is loaded")?;
-        println!("  {title:<10} {:<19} {what}", format!("{:?}", about.wall));
+    for Column { title, what, plugin, .. } in &columns {
+        let wall = match host.about(plugin.name()).context("it is loaded")?.wall {
+            Wall::Inline => "no wall",
+            Wall::Native(_) => "native",
+            Wall::Sandbox(_) => "sandboxed",
+            _ => "another wall",
+        };
+        println!("  {title:<13} {wall:<10} {what}");
     }
     println!("\nThe same calls to each, with one answer and its times:\n");
     table(&columns)?;
     account(&host, &columns)
 }
 
-fn load_inline(host: &Host) -> Result<Plugin> {
-    Ok(host.load("inline", Source::inline(InRust::start))?)
+/// One plugin's source, built for both walls. The seeds work for two seconds.
+struct Both {
+    library: PathBuf,
+    component: Option<PathBuf>,
 }
 
-fn load(host: &Host, name: &str, library: PathBuf) -> Result<Plugin> {
+impl Both {
+    fn build(package: &str) -> Result<Self> {
+        Ok(Self { library: build_rust(package)?, component: build_component(package)? })
+    }
+
+    fn load(
+        self,
+        host: &Host,
+        columns: &mut Vec<Column>,
+        titles: [&'static str; 2],
+        entries: bool,
+    ) -> Result<()> {
+        let [title, in_sandbox] = titles;
+        let plugin = load_native(host, title, self.library)?;
+        columns.push(Column { title, what: "a library", plugin, entries });
+        if let Some(component) = self.component {
+            let plugin = host.load(in_sandbox, Source::component(component))?;
+            let what = "a component of the same source";
+            columns.push(Column { title: in_sandbox, what, plugin, entries });
+        }
+        Ok(())
+    }
+}
+
+fn load_native(host: &Host, name: &str, library: PathBuf) -> Result<Plugin> {
     // SAFETY: built just now, from a source of this repository.
     Ok(host.load(name, unsafe { Source::native(library) })?)
 }
@@ -68,6 +96,8 @@ struct Column {
     title: &'static str,
     what: &'static str,
     plugin: Plugin,
+    /// Whether it has entries. The seeds answer whole requests alone.
+    entries: bool,
 }
 
 /// What a row does with a plugin. It is what each of them has to answer the same.
@@ -76,15 +106,17 @@ type Act = fn(Plugin) -> Pin<Box<dyn Future<Output = Result<String>>>>;
 /// Calls that every plugin answers, and calls of entries, which the seeds don't have.
 fn table(columns: &[Column]) -> Result<()> {
     print!("{:<34} {:<42}", "call", "answer");
-    columns.iter().for_each(|column| print!(" {:>10}", column.title));
+    columns.iter().for_each(|column| print!(" {:>13}", column.title));
     println!();
-    let all = |what, act| row(columns, what, 1, act);
-    let with_entries = |what, act| row(&columns[..2], what, 1, act);
+    let every: Vec<_> = columns.iter().collect();
+    let some: Vec<_> = columns.iter().filter(|column| column.entries).collect();
+    let all = |what, act| row(&every, what, 1, act);
+    let with_entries = |what, act| row(&some, what, 1, act);
 
     all("a whole request", |plugin| Box::pin(whole_request(plugin)))?;
     all("a hundred of them at once", |plugin| Box::pin(hundred_requests(plugin)))?;
     with_entries("an entry, answered inside the call", |plugin| Box::pin(echo(plugin)))?;
-    row(&columns[..2], "a hundred thousand of those, each", ECHOES, |plugin| {
+    row(&some, "a hundred thousand of those, each", ECHOES, |plugin| {
         Box::pin(many_echoes(plugin))
     })?;
     with_entries("fire and forget", |plugin| Box::pin(async move { forget(&plugin) }))?;
@@ -100,7 +132,7 @@ fn table(columns: &[Column]) -> Result<()> {
 
 /// Asks all of the columns at once, on this one thread. What is done so many times is told by its
 /// part of the time.
-fn row(columns: &[Column], what: &str, times: u32, act: Act) -> Result<()> {
+fn row(columns: &[&Column], what: &str, times: u32, act: Act) -> Result<()> {
     let timed = columns.iter().map(|column| async {
         let start = Instant::now();
         let answer = act(column.plugin.clone()).await;
@@ -111,7 +143,7 @@ fn row(columns: &[Column], what: &str, times: u32, act: Act) -> Result<()> {
     let mut cells = String::new();
     for (column, (answer, took)) in columns.iter().zip(outcomes) {
         let answer = answer.with_context(|| format!("{what}: {}", column.title))?;
-        cells += &format!(" {:>10}", format!("{:.1?}", took / times));
+        cells += &format!(" {:>13}", format!("{:.1?}", took / times));
         answers.push(answer);
     }
     let differ = answers.iter().any(|answer| *answer != answers[0]);
@@ -220,13 +252,13 @@ fn account(host: &Host, columns: &[Column]) -> Result<()> {
     thread::sleep(inline::SLOW + Duration::from_millis(100));
     println!("\nWhat the host has counted:\n");
     println!(
-        "{:<10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "{:<13} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "plugin", "calls", "finished", "notified", "cancelled", "faults", "late", "in flight"
     );
     for Column { title, plugin, .. } in columns {
         let counts = plugin.metrics().calls;
         println!(
-            "{title:<10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+            "{title:<13} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
             counts.calls,
             counts.finished,
             counts.notified,

@@ -1,6 +1,7 @@
 //! A host that answers nobody: it takes notes.
 
 #![expect(unsafe_code, reason = "it is the ABI's other side")]
+#![expect(unreachable_pub, reason = "it is one test program's")]
 
 use ringbox_abi::raw::{HostVTable, PluginInfo};
 use ringbox_abi::v1::{NrBytes, NrPluginInfo, NrStr};
@@ -49,12 +50,7 @@ unsafe fn notes<'a>(ctx: *mut c_void) -> MutexGuard<'a, Notes> {
     lock(unsafe { &*ctx.cast::<Mutex<Notes>>() })
 }
 
-unsafe extern "C" fn send_result(
-    ctx: *mut c_void,
-    sid: u64,
-    status: RawStatus,
-    payload: NrBytes,
-) {
+unsafe extern "C" fn send_result(ctx: *mut c_void, sid: u64, status: RawStatus, payload: NrBytes) {
     // SAFETY: the plugin's view, borrowed for this call.
     let bytes = unsafe { payload.as_slice() }.unwrap();
     let bytes = String::from_utf8_lossy(bytes).into_owned();

@@ -58,6 +58,7 @@ fn main() -> Result<()> {
     two_threads_against_one(&mut rows, &ours);
     deferred_against_ping_pong(&mut rows, &ours);
     request(&mut rows, &ours, &ffi);
+    by_the_sdk(&mut rows, &Ours::load(&built("compare_sdk_plugin")?)?, &ours)?;
     #[cfg(feature = "sandbox")]
     match sandbox::guest()? {
         Some(guest) => sandbox::rows(&mut rows, &guest, &ours, &peer, folder.path())?,
@@ -210,6 +211,25 @@ fn deferred_against_ping_pong(rows: &mut Rows, ours: &Ours) {
     if rows.wants(DEFERRED) {
         ping_pong(|ping_pong| rows.row(DEFERRED, "ping-pong", |n| wait_for(ours, n), ping_pong));
     }
+}
+
+/// What writing a plugin by the SDK costs its callers.
+fn by_the_sdk(rows: &mut Rows, sdk: &Ours, by_hand: &Ours) -> Result<()> {
+    same_work(sdk, by_hand)?;
+    let payload = [7u8; 128];
+    rows.row(
+        "native/sdk-unary/128B",
+        "by-hand",
+        |n| count_to(n, || sdk.unary(hidden(&payload))),
+        |n| count_to(n, || by_hand.unary(hidden(&payload))),
+    );
+    rows.row(
+        "native/sdk-unary-by-id/128B",
+        "by-hand",
+        |n| count_to(n, || sdk.unary_by_id(hidden(&payload))),
+        |n| count_to(n, || by_hand.unary_by_id(hidden(&payload))),
+    );
+    Ok(())
 }
 
 fn request(rows: &mut Rows, ours: &Ours, ffi: &Ffi) {

@@ -52,8 +52,31 @@ pub(crate) fn rows(
     unary(rows, &sandboxed, "nylon-ring", peer);
     request(rows, &sandboxed, &raw, native);
     per_call(rows, guest, &raw, native, peer)?;
+    by_the_sdk(rows, guest, &sandboxed)?;
     contended(rows, &sandboxed, native, peer);
     load(rows, guest, &raw, folder)
+}
+
+/// The component that the SDK makes, beside the one that is written by hand.
+fn by_the_sdk(rows: &mut Rows, guest: &Path, by_hand: &Ours) -> Result<()> {
+    let sdk = guest.with_file_name("bench_sdk.wasm");
+    let sdk = Ours::from_source(Source::component(sdk), LoadOptions::new())?;
+    let payload = [7u8; 128];
+    ensure!(sdk.unary(&payload) == by_hand.unary(&payload), "the SDK's replies differ");
+    ensure!(sdk.stream(&payload) == by_hand.stream(&payload), "the SDK's streams differ");
+    rows.row(
+        "wasm/sdk-unary/128B",
+        "by-hand",
+        |n| count_to(n, || sdk.unary(hidden(&payload))),
+        |n| count_to(n, || by_hand.unary(hidden(&payload))),
+    );
+    rows.row(
+        "wasm/sdk-unary-by-id/128B",
+        "by-hand",
+        |n| count_to(n, || sdk.unary_by_id(hidden(&payload))),
+        |n| count_to(n, || by_hand.unary_by_id(hidden(&payload))),
+    );
+    Ok(())
 }
 
 fn unary(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
