@@ -110,7 +110,7 @@ fn a_hundred_sleeping_calls_are_open_at_once() {
         block_on(poll_fn(|context| {
             calls.retain_mut(|(payload, call)| match call.as_mut().poll(context) {
                 Poll::Ready(reply) => {
-                    assert_eq!(&reply.unwrap()[..], payload);
+                    assert_eq!(reply.unwrap()[..], payload[..]);
                     false
                 }
                 Poll::Pending => true,

@@ -1,7 +1,7 @@
 //! One plugin's source behind both walls, and what each of them says.
 
 use super::{block_on, plugin};
-use ringbox::{CallError, Host, LoadOptions, Plugin, Request, Source, Status};
+use ringbox::{CallError, Host, Plugin, Request, Source, Status};
 
 /// Both of them, loaded.
 pub struct Pair {
