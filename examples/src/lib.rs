@@ -14,11 +14,14 @@
 //! | `plugins/greeter` | `ringbox-guest`, for both walls: entries, streams, state, timers, requests |
 //! | `plugins/seed` | the same: it answers every request two seconds later, without a thread |
 //! | `plugins/c`, `plugins/cpp` | the C header alone: the seed in C and in C++ |
+//! | `plugins/wit-rust`, `plugins/wit-c` | the WIT alone: a component in Rust and in C |
 
 mod build;
+mod component;
 mod wait;
 
 pub use build::{Language, build_component, build_foreign, build_rust};
+pub use component::{Maker, make_component};
 pub use wait::{block_on, join_all};
 
 /// The pages whose snippets are compiled with the examples.

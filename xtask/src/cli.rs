@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::checkout::Checkout;
 use crate::cmd::Verdict;
-use crate::{bench, ci, demo, loom, mutants, setup, test};
+use crate::{bench, ci, component, demo, loom, mutants, setup, test};
 
 /// What this checkout can do.
 ///
@@ -37,6 +37,14 @@ enum Command {
     Test,
     /// Build the demo and run it.
     Demo,
+    /// Make a component, a plugin for the sandbox, out of a core module.
+    ///
+    /// For what compilers and linkers make that know nothing of components: `clang
+    /// --target=wasm32`, or Rust for `wasm32-unknown-unknown`. Nothing of WASI gets in. Prints the
+    /// component's size, and what it imports and exports. The first time, it builds what it needs.
+    ///
+    /// Rust for `wasm32-wasip2` makes components by itself; `wit/README.md` says when to use what.
+    Component(component::Args),
     /// Measure what a call costs.
     Bench(bench::Args),
     /// Try every interleaving of the routing core's concurrent parts (loom).
@@ -68,6 +76,7 @@ impl Cli {
             Command::Setup(args) => setup::run(&checkout, &args),
             Command::Test => test::run(&checkout),
             Command::Demo => demo::run(&checkout),
+            Command::Component(args) => component::run(&checkout, &args),
             Command::Bench(args) => bench::run(&checkout, &args),
             Command::Loom(args) => loom::run(&checkout, &args),
             Command::Mutants(args) => mutants::run(&checkout, &args),

@@ -35,6 +35,11 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = 
 /// Runs the command in the open, our stdin, stdout and stderr being its own.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     announce(command);
+    hand_over(command)
+}
+
+/// Like [`run`], for a command that is a part of ours: without a word about it.
+pub(crate) fn hand_over(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot run {}", command.get_program().display()))?;

@@ -4,6 +4,7 @@
 //! cargo xtask setup      setup.rs     is this machine ready?
 //! cargo xtask test       test.rs      every test
 //! cargo xtask demo       demo.rs      see it work
+//! cargo xtask component  component.rs a plugin for the sandbox, of a core module
 //! cargo xtask bench      bench.rs     how fast?
 //! cargo xtask loom       loom.rs      every interleaving of the routing core
 //! cargo xtask mutants    mutants.rs   do the tests die when a promise is broken?
@@ -20,6 +21,7 @@ mod checkout;
 mod ci;
 mod cli;
 mod cmd;
+mod component;
 mod demo;
 mod group;
 mod libtest;
