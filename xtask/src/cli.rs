@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::checkout::Checkout;
 use crate::cmd::Verdict;
-use crate::{bench, ci, component, demo, loom, mutants, setup, test};
+use crate::{bench, ci, component, demo, loom, mutants, new_plugin, setup, test};
 
 /// What this checkout can do.
 ///
@@ -37,6 +37,12 @@ enum Command {
     Test,
     /// Build the demo and run it.
     Demo,
+    /// Begin a plugin: a project with a source, tests behind both walls, and what small components
+    /// need.
+    ///
+    /// It lies outside of this checkout and depends on it, by its path. `docs/first-plugin.md` goes
+    /// on from there.
+    NewPlugin(new_plugin::Args),
     /// Make a component, a plugin for the sandbox, out of a core module.
     ///
     /// For what compilers and linkers make that know nothing of components: `clang
@@ -76,6 +82,7 @@ impl Cli {
             Command::Setup(args) => setup::run(&checkout, &args),
             Command::Test => test::run(&checkout),
             Command::Demo => demo::run(&checkout),
+            Command::NewPlugin(args) => new_plugin::run(&checkout, &args),
             Command::Component(args) => component::run(&checkout, &args),
             Command::Bench(args) => bench::run(&checkout, &args),
             Command::Loom(args) => loom::run(&checkout, &args),

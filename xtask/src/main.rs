@@ -1,14 +1,15 @@
 //! What a checkout can do, one command each.
 //!
 //! ```text
-//! cargo xtask setup      setup.rs     is this machine ready?
-//! cargo xtask test       test.rs      every test
-//! cargo xtask demo       demo.rs      see it work
-//! cargo xtask component  component.rs a plugin for the sandbox, of a core module
-//! cargo xtask bench      bench.rs     how fast?
-//! cargo xtask loom       loom.rs      every interleaving of the routing core
-//! cargo xtask mutants    mutants.rs   do the tests die when a promise is broken?
-//! cargo xtask ci         ci.rs        all of the above, and what a reviewer would look at
+//! cargo xtask setup       setup.rs       is this machine ready?
+//! cargo xtask test        test.rs        every test
+//! cargo xtask demo        demo.rs        see it work
+//! cargo xtask new-plugin  new_plugin.rs  begin a plugin
+//! cargo xtask component   component.rs   a plugin for the sandbox, of a core module
+//! cargo xtask bench       bench.rs       how fast?
+//! cargo xtask loom        loom.rs        every interleaving of the routing core
+//! cargo xtask mutants     mutants.rs     do the tests die when a promise is broken?
+//! cargo xtask ci          ci.rs          all of the above, and what a reviewer would look at
 //!
 //! underneath:  cmd.rs (run it, say so)  group.rs (stop it, with all it started)
 //!              checkout.rs (which files are ours)  libtest.rs (read what cargo test prints)
@@ -27,6 +28,7 @@ mod group;
 mod libtest;
 mod loom;
 mod mutants;
+mod new_plugin;
 mod setup;
 mod test;
 

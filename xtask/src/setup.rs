@@ -128,6 +128,11 @@ pub(crate) fn check(need: Need) -> bool {
     ready
 }
 
+/// Whether this Rust lacks a target that components are built for.
+pub(crate) fn targets_missing() -> bool {
+    targets::find().is_none()
+}
+
 fn rustc() -> Option<String> {
     let version = cmd::version_of(&targets::compiler(), &["--version"])?;
     let number = version.split_whitespace().nth(1)?;
