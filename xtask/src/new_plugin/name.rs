@@ -10,66 +10,12 @@ pub(super) struct Name(String);
 const LONGEST: usize = 64;
 
 /// Names of crates that are the plugin's already, and the compiler's words.
-const TAKEN: &[&str] = &[
-    "alloc",
-    "anyhow",
-    "core",
-    "pollster",
-    "proc_macro",
-    "std",
-    "test", // crates
-    "abstract",
-    "as",
-    "async",
-    "await",
-    "become",
-    "box",
-    "break",
-    "const",
-    "continue",
-    "crate",
-    "do",
-    "dyn",
-    "else",
-    "enum",
-    "extern",
-    "false",
-    "final",
-    "fn",
-    "for",
-    "gen",
-    "if",
-    "impl",
-    "in",
-    "let",
-    "loop",
-    "macro",
-    "match",
-    "mod",
-    "move",
-    "mut",
-    "override",
-    "priv",
-    "pub",
-    "ref",
-    "return",
-    "self",
-    "static",
-    "struct",
-    "super",
-    "trait",
-    "true",
-    "try",
-    "type",
-    "typeof",
-    "unsafe",
-    "unsized",
-    "use",
-    "virtual",
-    "where",
-    "while",
-    "yield",
-];
+const TAKEN: &str = "\
+    alloc anyhow core pollster proc_macro serde_json std test \
+    abstract as async await become box break const continue crate do dyn else enum extern \
+    false final fn for gen if impl in let loop macro match mod move mut override priv pub \
+    ref return self static struct super trait true try type typeof unsafe unsized use \
+    virtual where while yield";
 
 /// The types that the template uses, by these names.
 const TYPES: &[&str] =
@@ -110,7 +56,7 @@ impl FromStr for Name {
         }
         let name = Name(name.to_owned());
         let library = name.library();
-        if TAKEN.contains(&library.as_str()) || library.starts_with("ringbox") {
+        if TAKEN.split(' ').any(|taken| taken == library) || library.starts_with("ringbox") {
             return Err("that is the name of something else: choose another".to_owned());
         }
         Ok(name)

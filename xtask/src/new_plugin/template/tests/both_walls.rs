@@ -1,10 +1,10 @@
 //! The plugin says the same as a shared library and as a component.
 
+use anyhow::{Context, ensure};
 use pollster::block_on;
 use ringbox::{Host, Request, Source};
-use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 /// What holds behind either wall.
 fn greets(source: Source) -> anyhow::Result<()> {
@@ -22,23 +22,29 @@ fn greets(source: Source) -> anyhow::Result<()> {
 
 #[test]
 fn it_greets_as_a_shared_library() -> anyhow::Result<()> {
-    let library = build(&[])?.join(format!("release/{DLL_PREFIX}plugin_name{DLL_SUFFIX}"));
     // SAFETY: it was built just now, of this project's own code, which is trusted here.
-    greets(unsafe { Source::native(library) })
+    greets(unsafe { Source::native(build(&[])?) })
 }
 
 #[test]
 fn it_greets_as_a_component() -> anyhow::Result<()> {
-    let built = build(&["--target", "wasm32-unknown-unknown"])?;
-    greets(Source::component(built.join("wasm32-unknown-unknown/release/plugin_name.wasm")))
+    greets(Source::component(build(&["--target", "wasm32-unknown-unknown"])?))
 }
 
-/// Builds the plugin as it is shipped, and returns the folder that it was built to.
+/// Builds the plugin as it is shipped, and returns the file.
 fn build(flags: &[&str]) -> anyhow::Result<PathBuf> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.args(["build", "--quiet", "--release", "--target-dir"]).arg(&folder).args(flags);
-    anyhow::ensure!(cargo.status()?.success(), "the plugin doesn't build: see above");
-    Ok(folder)
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--release", "--quiet"]);
+    cargo.args(flags).arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let output = cargo.output()?;
+    ensure!(output.status.success(), "the plugin doesn't build: see above");
+    let file = String::from_utf8(output.stdout)?.lines().filter_map(built).next_back();
+    file.context("cargo built nothing")
+}
+
+/// The library that a line of cargo's speaks of. The last one is the plugin's.
+fn built(line: &str) -> Option<PathBuf> {
+    let message: serde_json::Value = serde_json::from_str(line).ok()?;
+    let library = message["target"]["kind"].as_array()?.contains(&"cdylib".into());
+    Some(message["filenames"].as_array().filter(|_| library)?.first()?.as_str()?.into())
 }
