@@ -27,5 +27,6 @@ pub use wait::{block_on, join_all};
 /// The pages whose snippets are compiled with the examples.
 #[doc = include_str!("../../README.md")]
 #[doc = include_str!("../../docs/ring.md")]
+#[doc = include_str!("../../docs/choosing-a-wall.md")]
 #[cfg(doctest)]
 pub struct Pages;

@@ -1,11 +1,13 @@
 //! `cargo xtask ci`: the steps that must hold, and the table at the end.
 //!
 //! ```text
-//! steps.rs    the steps, in order, as data
-//! pages.rs    what the .md files name is there
-//! words.rs    no file speaks of one machine only
+//! steps.rs         the steps, in order, as data
+//! pages.rs         what the .md files name is there
+//! first_plugin.rs  the page about the first plugin, followed
+//! words.rs         no file speaks of one machine only
 //! ```
 
+mod first_plugin;
 mod pages;
 mod steps;
 mod words;

@@ -22,6 +22,7 @@ use crate::cmd::{self, Verdict};
 
 /// `cargo xtask ci` is only as repeatable as the tools that it runs.
 const CARGO_DENY: &str = "0.20.2";
+const CARGO_COMPONENT: &str = "0.21.1";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
@@ -46,6 +47,8 @@ struct Tool {
     find: fn() -> Option<String>,
     purpose: &'static str,
     get: &'static str,
+    /// What `cargo xtask test` leaves out without it.
+    untested: Option<&'static str>,
     /// Installs it, where that needs nothing but what is there already.
     install: Option<fn(&Checkout) -> Result<()>>,
 }
@@ -57,6 +60,7 @@ const TOOLS: &[Tool] = &[
         find: rustc,
         purpose: "everything",
         get: "https://rustup.rs, or `rustup update stable`",
+        untested: None,
         install: None,
     },
     Tool {
@@ -65,6 +69,7 @@ const TOOLS: &[Tool] = &[
         find: targets::find,
         purpose: "plugins that run in the sandbox, and the tests that build some",
         get: "`cargo xtask setup`",
+        untested: None,
         install: Some(targets::install),
     },
     Tool {
@@ -73,6 +78,7 @@ const TOOLS: &[Tool] = &[
         find: rustfmt_and_clippy,
         purpose: "the checks of style and the lints",
         get: "`rustup component add rustfmt clippy`",
+        untested: None,
         install: None,
     },
     Tool {
@@ -81,7 +87,26 @@ const TOOLS: &[Tool] = &[
         find: c_compiler,
         purpose: "the tests that compare the C header with the Rust types, and plugins in C",
         get: "for example `apt install gcc`, or name one in $CC",
+        untested: Some("the C header, and plugins in C and C++"),
         install: None,
+    },
+    Tool {
+        name: "clang and wasm-ld",
+        need: Need::Ci,
+        find: clang,
+        purpose: "the component that is written in C",
+        get: "for example `apt install clang lld`, or name a clang in $CLANG",
+        untested: Some("the component in C"),
+        install: None,
+    },
+    Tool {
+        name: "cargo-component",
+        need: Need::Ci,
+        find: cargo_component,
+        purpose: "the test that builds a component with it",
+        get: "`cargo xtask setup --ci`",
+        untested: Some("the component that `cargo component` makes"),
+        install: Some(install_cargo_component),
     },
     Tool {
         name: "cargo-deny",
@@ -89,6 +114,7 @@ const TOOLS: &[Tool] = &[
         find: cargo_deny,
         purpose: "the check of dependencies: licences, sources, known vulnerabilities",
         get: "`cargo xtask setup --ci`",
+        untested: None,
         install: Some(install_cargo_deny),
     },
 ];
@@ -128,6 +154,16 @@ pub(crate) fn check(need: Need) -> bool {
     ready
 }
 
+/// A line for each thing that the tests left out, since what it needs is missing.
+pub(crate) fn untested() -> Vec<String> {
+    let missing = TOOLS.iter().filter(|tool| tool.untested.is_some() && (tool.find)().is_none());
+    let line = |tool: &Tool| {
+        let what = tool.untested.unwrap_or_default();
+        format!("SKIPPED, NOT tested: {what}. There is no {}; get it: {}", tool.name, tool.get)
+    };
+    missing.map(line).collect()
+}
+
 /// Whether this Rust lacks a target that components are built for.
 pub(crate) fn targets_missing() -> bool {
     targets::find().is_none()
@@ -161,17 +197,45 @@ fn cargo_deny() -> Option<String> {
     cmd::version_of("cargo", &["deny", "--version"])
 }
 
+fn clang() -> Option<String> {
+    let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
+    let clang = cmd::version_of(&clang, &["--version"])?;
+    let linker = cmd::version_of("wasm-ld", &["--version"])?;
+    Some(format!("{clang}; {linker}"))
+}
+
+fn cargo_component() -> Option<String> {
+    cmd::version_of("cargo", &["component", "--version"])
+}
+
 fn install_cargo_deny(_: &Checkout) -> Result<()> {
+    cmd::run(&mut cargo_install("cargo-deny", CARGO_DENY))
+}
+
+/// It makes one small component, so it needs no optimizing, which would take most of the time.
+fn install_cargo_component(_: &Checkout) -> Result<()> {
+    let mut command = cargo_install("cargo-component", CARGO_COMPONENT);
+    cmd::run(command.arg("--debug").env("CARGO_PROFILE_DEV_DEBUG", "0"))
+}
+
+fn cargo_install(tool: &str, version: &str) -> Command {
     // Not the calling cargo's settings: a tool is built by its own lock file, in its own folder.
     let mut command = Command::new("cargo");
-    command.args(["install", "cargo-deny", "--locked", "--version", CARGO_DENY]);
+    command.args(["install", tool, "--locked", "--version", version]);
     command.env_remove("RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
-    cmd::run(&mut command)
+    command
 }
 
 #[cfg(test)]
 mod tests {
-    use super::release;
+    use super::{TOOLS, release};
+
+    #[test]
+    fn what_the_tests_may_leave_out_ci_has() {
+        let skipping = TOOLS.iter().filter(|tool| tool.untested.is_some());
+        assert!(skipping.clone().all(|tool| tool.need == super::Need::Ci));
+        assert_eq!(skipping.count(), 3);
+    }
 
     #[test]
     fn releases_compare_by_number() {

@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::checkout::Checkout;
 use crate::cmd::{self, Verdict};
 use crate::libtest::Report;
+use crate::setup;
 
 /// Building included. Whoever waits longer waits for a test that hangs.
 const LIMIT: Duration = Duration::from_secs(45 * 60);
@@ -25,6 +26,8 @@ pub(crate) fn run(checkout: &Checkout) -> Result<Verdict> {
         (false, Some(_)) => "FAILED: see the errors above",
         (false, None) => "FAILED: stopped, a test hangs",
     };
-    println!("\n{word}: {report} in {seconds:.1} s");
+    println!();
+    setup::untested().iter().for_each(|line| println!("!!! {line}"));
+    println!("{word}: {report} in {seconds:.1} s");
     Ok(Verdict::good_if(done.success()))
 }

@@ -2,7 +2,7 @@
  * canonical ABI has it, written by hand. It needs neither a C library nor generated code.
  *
  *     clang --target=wasm32 -O2 -nostdlib -Wl,--no-entry -o plugin.core.wasm examples/plugins/wit-c/plugin.c
- *     cargo xtask component plugin.core.wasm --wit wit/nylon-ring --output plugin.wasm
+ *     cargo xtask component plugin.core.wasm
  */
 #include <stdbool.h>
 #include <stddef.h>

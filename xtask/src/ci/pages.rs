@@ -2,7 +2,7 @@
 //! compiled by some doc test (which includes the page, and so fails when the code does not build).
 //! Every page in docs/ can be come to by a link from another.
 //!
-//! A block of shell in the README that something runs is marked by a comment above it, such as
+//! A block that something runs or builds is marked by a comment above it, such as
 //! `<!-- ci: test -->`.
 
 use std::collections::BTreeSet;
@@ -18,8 +18,18 @@ use crate::checkout::Checkout;
 use crate::cli::Cli;
 
 /// Commands that a page may name besides our own, by their first words.
-const COMMANDS: &[&str] =
-    &["cargo test", "cargo bench", "cargo run", "cargo doc", "git clone", "cd", ".ci/run"];
+const COMMANDS: &[&str] = &[
+    "cargo test",
+    "cargo bench",
+    "cargo build",
+    "cargo run",
+    "cargo doc",
+    "cargo component",
+    "git clone",
+    "cd",
+    "clang",
+    ".ci/run",
+];
 
 /// What tells a path from other words in code.
 const EXTENSIONS: &[&str] =
@@ -61,12 +71,13 @@ fn is_kind(file: &Path, kind: &str) -> bool {
     file.extension().is_some_and(|extension| extension == kind)
 }
 
+/// Whether there is Rust on the page that nothing is marked to build.
 fn has_rust(text: &str) -> bool {
-    Parser::new(text).any(|event| {
+    Parser::new(text).into_offset_iter().any(|(event, at)| {
         let Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) = event else {
             return false;
         };
-        language.starts_with("rust")
+        language.starts_with("rust") && marker(&text[..at.start]).is_none()
     })
 }
 
@@ -102,25 +113,52 @@ fn not_linked<'a>(root: &Path, pages: &[&'a PathBuf]) -> Result<Vec<&'a Path>> {
     Ok(pages.iter().map(|page| page.as_path()).filter(|page| lost(page)).collect())
 }
 
-/// The shell block of the README below the comment `<!-- ci: marker -->`.
-pub(super) fn readme_command(checkout: &Checkout, marker: &str) -> Result<String> {
-    let text = fs::read_to_string(checkout.root().join("README.md"))?;
-    marked(&text, marker).with_context(|| {
-        format!("README.md has no ```sh block right below the comment <!-- ci: {marker} -->")
-    })
+/// A block of code that is marked, and what its mark says.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Block {
+    pub(super) marker: String,
+    pub(super) text: String,
 }
 
-fn marked(text: &str, marker: &str) -> Option<String> {
-    let comment = format!("<!-- ci: {marker} -->");
-    let begin = text.find(&comment)? + comment.len();
-    match items(&text[begin..]).next() {
-        Some(Item { what: Named::Shell(script), at })
-            if text[begin..][..at.start].trim().is_empty() =>
-        {
-            Some(script)
+/// The block of the README below the comment `<!-- ci: marker -->`.
+pub(super) fn readme_command(checkout: &Checkout, marker: &str) -> Result<String> {
+    let text = fs::read_to_string(checkout.root().join("README.md"))?;
+    let block = marked(&text).into_iter().find(|block| block.marker == marker);
+    Ok(block
+        .with_context(|| {
+            format!("README.md has no block of code right below the comment <!-- ci: {marker} -->")
+        })?
+        .text)
+}
+
+/// The marked blocks of a page, in their order.
+pub(super) fn marked(page: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut inside = false;
+    for (event, at) in Parser::new(page).into_offset_iter() {
+        match event {
+            Event::Start(Tag::CodeBlock(_)) => {
+                let marker = marker(&page[..at.start]);
+                inside = marker.is_some();
+                let block = |marker: &str| Block { marker: marker.to_owned(), text: String::new() };
+                blocks.extend(marker.map(block));
+            }
+            Event::End(TagEnd::CodeBlock) => inside = false,
+            Event::Text(text) if inside => {
+                if let Some(block) = blocks.last_mut() {
+                    block.text.push_str(&text);
+                }
+            }
+            _ => {}
         }
-        _ => None,
     }
+    blocks
+}
+
+/// What the comment says that ends what stands above a block.
+fn marker(above: &str) -> Option<&str> {
+    let line = above.trim_end().lines().next_back()?;
+    line.strip_prefix("<!-- ci: ")?.strip_suffix(" -->")
 }
 
 /// Something that a page names, and where.
@@ -201,7 +239,9 @@ fn complaint_about_command(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Named, complaint_about, has_rust, is_path, items, marked, not_linked, tested};
+    use super::{
+        Block, Named, complaint_about, has_rust, is_path, items, marked, not_linked, tested,
+    };
     use std::fs;
     use std::path::{Path, PathBuf};
 
@@ -241,9 +281,8 @@ mod tests {
     #[test]
     fn a_marked_block_is_found() {
         let text = "x\n\n<!-- ci: test -->\n```sh\ncargo xtask test\n```\n<!-- ci: demo -->\nx\n\n```sh\ny\n```\n";
-        assert_eq!(marked(text, "test").unwrap(), "cargo xtask test\n");
-        assert_eq!(marked(text, "demo"), None, "something stands between");
-        assert_eq!(marked(text, "other"), None);
+        let only = Block { marker: "test".to_owned(), text: "cargo xtask test\n".to_owned() };
+        assert_eq!(marked(text), [only], "below the other, something stands between");
         assert!(items(text).any(|item| item.what == Named::Shell("y\n".to_owned())));
     }
 
@@ -251,6 +290,7 @@ mod tests {
     fn rust_on_a_page_wants_a_doc_test() {
         assert!(has_rust("```rust,no_run\nlet x = 1;\n```\n"));
         assert!(!has_rust("```sh\nrust\n```\n"));
+        assert!(!has_rust("<!-- ci: src/lib.rs -->\n```rust\nlet x = 1;\n```\n"));
 
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{pages, words};
+use super::{first_plugin, pages, words};
 use crate::checkout::Checkout;
 use crate::cmd::{self, Verdict};
 use crate::group::Finished;
@@ -46,6 +46,11 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "doc", holds: "the docs build, and their links lead somewhere", run: doc },
     Step { name: "test", holds: "the README's test command passes", run: readme_test },
     Step { name: "demo", holds: "the README's demo command works", run: readme_demo },
+    Step {
+        name: "first-plugin",
+        holds: "the page about the first plugin can be followed",
+        run: page_first_plugin,
+    },
     Step { name: "loom", holds: "no interleaving breaks the routing core", run: loom_models },
     Step { name: "deny", holds: "dependencies are licensed, known and ours to use", run: deny },
     Step { name: "advisories", holds: "no dependency has a known hole", run: advisories },
@@ -112,6 +117,12 @@ fn without_sandbox(work: &Work<'_>) -> Result<()> {
 
 fn readme_demo(work: &Work<'_>) -> Result<String> {
     readme(work, "demo").map(|_| String::new())
+}
+
+fn page_first_plugin(work: &Work<'_>) -> Result<String> {
+    let done = must_pass(&mut first_plugin::follow(work.checkout)?)?;
+    first_plugin::check(&done.output)?;
+    Ok(libtest::Report::read(&done.output).to_string())
 }
 
 /// Runs a command of the README exactly as it stands there.
