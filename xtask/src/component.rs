@@ -12,7 +12,7 @@ const PROGRAM: &str = "xtask-component";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The module, as the linker made it.
+    /// The module, as the linker made it. With `--ask` it may be a component already.
     module: PathBuf,
     /// Where the component goes: unless given, beside the module, `x.core.wasm` as `x.wasm`, and
     /// any other `x.wasm` as `x.component.wasm`.
@@ -26,6 +26,10 @@ pub(crate) struct Args {
     /// The packages of `wit/` are always there.
     #[arg(long, value_name = "PATH")]
     wit: Vec<PathBuf>,
+    /// A file of what the plugin asks to be granted, one line each, as `docs/grants.md` has them. It
+    /// goes into the component, which then gets no more than that.
+    #[arg(long, value_name = "FILE")]
+    ask: Option<PathBuf>,
 }
 
 pub(crate) fn run(checkout: &Checkout, args: &Args) -> Result<Verdict> {
@@ -36,6 +40,10 @@ pub(crate) fn run(checkout: &Checkout, args: &Args) -> Result<Verdict> {
     // Cargo runs it in the folder that it builds in, and these are seen from ours.
     command.arg(absolute(&args.module)?).arg(absolute(output)?);
     command.arg(args.world.as_deref().unwrap_or_default());
+    match &args.ask {
+        Some(ask) => command.arg(absolute(ask)?),
+        None => command.arg(""),
+    };
     let contract = ["wit/nylon-ring", "wit/nylon-ring-ext"];
     command.args(contract.map(|package| checkout.root().join(package)));
     for path in &args.wit {

@@ -55,6 +55,23 @@ fn a_module_becomes_a_component_beside_it() {
 }
 
 #[test]
+fn a_component_takes_what_it_asks_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let component_bytes = wat::parse_str("(component)").unwrap();
+    fs::write(dir.path().join("x.wasm"), &component_bytes).unwrap();
+    fs::write(dir.path().join("ask.txt"), "clocks\n").unwrap();
+    let output = component(dir.path(), &["x.wasm"]);
+    assert!(said(&output).contains("it is one already"), "{}", said(&output));
+    let output = component(dir.path(), &["x.wasm", "--ask", "ask.txt", "-o", "y.wasm"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let section = b"\x00\x13\x0bringbox:askclocks\n";
+    assert_eq!(
+        fs::read(dir.path().join("y.wasm")).unwrap(),
+        [&component_bytes, &section[..]].concat()
+    );
+}
+
+#[test]
 fn the_module_is_not_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("x.wasm"), "mine").unwrap();

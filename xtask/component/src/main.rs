@@ -29,10 +29,12 @@ fn main() -> ExitCode {
 }
 
 /// The command passes all of these, in this order: the module, the output, the world or nothing, the
-/// folders and files of WIT.
+/// file of what it asks for or nothing, the folders and files of WIT.
 fn run() -> Result<()> {
     let mut args = env::args_os().skip(1);
-    let (Some(module), Some(output), Some(world)) = (args.next(), args.next(), args.next()) else {
+    let (Some(module), Some(output), Some(world), Some(ask)) =
+        (args.next(), args.next(), args.next(), args.next())
+    else {
         bail!("this is a part of `cargo xtask component`");
     };
     let (module, output) = (PathBuf::from(module), PathBuf::from(output));
@@ -40,9 +42,18 @@ fn run() -> Result<()> {
     let wit: Vec<_> = args.map(PathBuf::from).collect();
 
     let bytes = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
-    let named = Some(world.as_str()).filter(|world| !world.is_empty());
-    let component = make::component(bytes, named, &wit)
-        .with_context(|| format!("{} cannot be made a component", module.display()))?;
+    let mut component = if make::is_component(&bytes) && !ask.is_empty() {
+        bytes
+    } else {
+        make::component(bytes, Some(world.as_str()).filter(|world| !world.is_empty()), &wit)
+            .with_context(|| format!("{} cannot be made a component", module.display()))?
+    };
+    if !ask.is_empty() {
+        let ask = PathBuf::from(ask);
+        let text = fs::read_to_string(&ask);
+        let text = text.with_context(|| format!("cannot read {}", ask.display()))?;
+        component = make::asking(component, &text);
+    }
     fs::write(&output, &component).with_context(|| format!("cannot write {}", output.display()))?;
     println!("{}: {} bytes", output.display(), component.len());
     print!("{}", contents::of(&component)?);

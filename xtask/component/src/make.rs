@@ -13,6 +13,36 @@ const WORLD: &str = "nylon:ring/plugin@1.0.0";
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
+/// The section in which a plugin says what it asks for.
+const ASK: &str = "ringbox:ask";
+
+/// The component with what it asks for, one line each. If it asked before, this counts instead.
+pub(crate) fn asking(component: Vec<u8>, ask: &str) -> Vec<u8> {
+    let name = [&length(ASK.len())[..], ASK.as_bytes()].concat();
+    let size = length(name.len() + ask.len());
+    // A custom section may stand anywhere; zero is its kind.
+    [&component[..], &[0], &size, &name, ask.as_bytes()].concat()
+}
+
+/// A number as sections have them: seven bits to a byte, the lowest first.
+fn length(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = (number & 0x7f) as u8;
+        number >>= 7;
+        if number == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+/// Whether these bytes are a component already.
+pub(crate) fn is_component(bytes: &[u8]) -> bool {
+    bytes.starts_with(COMPONENT)
+}
+
 /// The component of this module. A module whose bindings were generated says itself which world it is
 /// for. One written by hand doesn't: then it is for `world`, or for the world of all plugins, which
 /// is looked up in `wit`.
@@ -21,7 +51,7 @@ pub(crate) fn component(
     world: Option<&str>,
     wit: &[PathBuf],
 ) -> Result<Vec<u8>> {
-    ensure!(!module.starts_with(COMPONENT), "it is one already");
+    ensure!(!is_component(&module), "it is one already");
     ensure!(module.starts_with(MODULE), "it is no WebAssembly module");
     let (with_world, _) = metadata::decode(&module)?;
     match (with_world, world) {
@@ -134,6 +164,17 @@ mod tests {
         assert!(component(said.clone(), None, &[]).is_ok());
         let refused = refusal(said, Some(super::WORLD));
         assert!(refused.contains("leave out `--world`"), "{refused}");
+    }
+
+    #[test]
+    fn what_a_component_asks_for_is_a_section_of_its_own() {
+        let component = component(module(&[SEND, PLUGIN]), None, &wit()).unwrap();
+        // Long enough for lengths of two bytes.
+        let ask = "net api.example.com:443\n".repeat(20);
+        let asking = super::asking(component.clone(), &ask);
+        assert_eq!(contents::of(&asking).unwrap(), contents::of(&component).unwrap());
+        let section = [&b"\x00\xec\x03\x0bringbox:ask"[..], ask.as_bytes()].concat();
+        assert_eq!(asking, [component, section].concat());
     }
 
     #[test]
