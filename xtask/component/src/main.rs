@@ -52,7 +52,7 @@ fn run() -> Result<()> {
         let ask = PathBuf::from(ask);
         let text = fs::read_to_string(&ask);
         let text = text.with_context(|| format!("cannot read {}", ask.display()))?;
-        component = make::asking(component, &text);
+        component = make::asking(&component, &text);
     }
     fs::write(&output, &component).with_context(|| format!("cannot write {}", output.display()))?;
     println!("{}: {} bytes", output.display(), component.len());

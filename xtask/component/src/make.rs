@@ -17,11 +17,11 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 const ASK: &str = "ringbox:ask";
 
 /// The component with what it asks for, one line each. If it asked before, this counts instead.
-pub(crate) fn asking(component: Vec<u8>, ask: &str) -> Vec<u8> {
+pub(crate) fn asking(component: &[u8], ask: &str) -> Vec<u8> {
     let name = [&length(ASK.len())[..], ASK.as_bytes()].concat();
     let size = length(name.len() + ask.len());
     // A custom section may stand anywhere; zero is its kind.
-    [&component[..], &[0], &size, &name, ask.as_bytes()].concat()
+    [component, &[0], &size, &name, ask.as_bytes()].concat()
 }
 
 /// A number as sections have them: seven bits to a byte, the lowest first.
@@ -171,7 +171,7 @@ mod tests {
         let component = component(module(&[SEND, PLUGIN]), None, &wit()).unwrap();
         // Long enough for lengths of two bytes.
         let ask = "net api.example.com:443\n".repeat(20);
-        let asking = super::asking(component.clone(), &ask);
+        let asking = super::asking(&component, &ask);
         assert_eq!(contents::of(&asking).unwrap(), contents::of(&component).unwrap());
         let section = [&b"\x00\xec\x03\x0bringbox:ask"[..], ask.as_bytes()].concat();
         assert_eq!(asking, [component, section].concat());
