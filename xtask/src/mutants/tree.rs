@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -99,13 +100,33 @@ fn reason(error: &anyhow::Error) -> String {
 }
 
 fn update(from: &Path, to: &Path) -> Result<()> {
+    if from.is_symlink() {
+        return update_link(from, to);
+    }
     let text = fs::read(from)?;
+    if to.is_symlink() {
+        fs::remove_file(to)?;
+    }
     if fs::read(to).is_ok_and(|old| old == text) {
         return Ok(());
     }
     fs::create_dir_all(to.parent().context("a file has a folder")?)?;
     fs::write(to, text)?;
     fs::set_permissions(to, fs::metadata(from)?.permissions())?;
+    Ok(())
+}
+
+/// A link leads to the copy of what it leads to here, if it is of the checkout and relative.
+fn update_link(from: &Path, to: &Path) -> Result<()> {
+    let leads_to = fs::read_link(from)?;
+    if fs::read_link(to).is_ok_and(|old| old == leads_to) {
+        return Ok(());
+    }
+    if to.exists() || to.is_symlink() {
+        fs::remove_file(to)?;
+    }
+    fs::create_dir_all(to.parent().context("a link has a folder")?)?;
+    symlink(leads_to, to)?;
     Ok(())
 }
 
@@ -145,5 +166,30 @@ mod tests {
         assert_eq!(fs::read_to_string(&changed).unwrap(), "one\n");
         assert!(!tree.root().join("new.rs").exists());
         assert_eq!(fs::read_to_string(source.join("src/a.rs")).unwrap(), "one\n");
+    }
+
+    #[test]
+    fn a_link_stays_one_and_leads_into_the_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("source");
+        fs::create_dir_all(source.join("wit")).unwrap();
+        fs::create_dir_all(source.join("guest")).unwrap();
+        fs::write(source.join("wit/a.wit"), "one").unwrap();
+        super::symlink("../wit", source.join("guest/wit")).unwrap();
+        let checkout = Checkout::at(&source).unwrap();
+        let copy = dir.path().join("copy");
+        for _ in 0..2 {
+            Tree::copy(&checkout, copy.clone()).unwrap();
+            fs::write(copy.join("wit/a.wit"), "broken").unwrap();
+            assert_eq!(fs::read_to_string(copy.join("guest/wit/a.wit")).unwrap(), "broken");
+            assert_eq!(fs::read_to_string(source.join("wit/a.wit")).unwrap(), "one");
+        }
+
+        // What was a link becomes a file: what it led to is left alone.
+        fs::remove_file(source.join("guest/wit")).unwrap();
+        fs::write(source.join("guest/wit"), "a file").unwrap();
+        Tree::copy(&checkout, copy.clone()).unwrap();
+        assert_eq!(fs::read_to_string(copy.join("guest/wit")).unwrap(), "a file");
+        assert_eq!(fs::read_to_string(copy.join("wit/a.wit")).unwrap(), "one");
     }
 }
