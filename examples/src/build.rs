@@ -34,7 +34,7 @@ const COMPONENTS: &str = "wasm32-unknown-unknown";
 /// Cargo isn't there, or the package doesn't build.
 pub fn build_component(package: &str) -> Result<Option<PathBuf>> {
     if !builds_components()? {
-        eprintln!("SKIPPED: this Rust builds no components, so {package} is NOT built as one");
+        skipped(&format!("this Rust builds no components, so {package} is NOT built as one"));
         eprintln!("         `cargo xtask setup` adds what is missing");
         return Ok(None);
     }
