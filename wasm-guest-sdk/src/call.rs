@@ -192,6 +192,9 @@ impl<'a, T: FromCall<'a, When = Now>> FromCall<'a> for Deferred<T> {
 
 /// What a handler wants of a call, and how it answers; or the call's outcome, where that can't be
 /// had.
+///
+/// # Errors
+/// The call's outcome.
 #[inline]
 pub fn extract<'a, P: Plugin, A: FromCall<'a>>(
     shared: &'a Shared<P>,

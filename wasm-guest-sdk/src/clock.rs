@@ -134,7 +134,7 @@ impl Clock {
     /// Everybody who sleeps.
     pub(crate) fn clear(&mut self) -> Vec<Waker> {
         self.waiting.clear();
-        self.sleepers.take().map(|sleeper| sleeper.waker).collect()
+        self.sleepers.take().into_iter().map(|sleeper| sleeper.waker).collect()
     }
 }
 

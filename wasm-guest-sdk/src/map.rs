@@ -49,9 +49,15 @@ impl<V> Map<V> {
     }
 
     /// Takes everything out.
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = V> + use<V> {
+    pub(crate) fn take(&mut self) -> Vec<V> {
         self.len = 0;
-        std::mem::take(&mut self.buckets).into_iter().flatten().map(|(_, value)| value)
+        let mut values = Vec::new();
+        for bucket in &mut self.buckets {
+            while let Some((_, value)) = bucket.pop() {
+                values.push(value);
+            }
+        }
+        values
     }
 
     fn place(&self, key: u64) -> Option<usize> {
@@ -73,10 +79,12 @@ impl<V> Map<V> {
 
     fn grow(&mut self) {
         let count = (self.buckets.len() * 2).max(FIRST);
-        let before = std::mem::take(&mut self.buckets);
+        let mut before = std::mem::take(&mut self.buckets);
         self.buckets.resize_with(count, Vec::new);
-        for (key, value) in before.into_iter().flatten() {
-            self.put(key, value);
+        for bucket in &mut before {
+            while let Some((key, value)) = bucket.pop() {
+                self.put(key, value);
+            }
         }
     }
 }
@@ -105,7 +113,7 @@ mod tests {
         }
         assert_eq!(map.len(), 0);
         map.insert(7, "seven".to_owned());
-        assert_eq!(map.take().collect::<Vec<_>>(), ["seven"]);
+        assert_eq!(map.take(), ["seven"]);
         assert_eq!((map.len(), map.get(7)), (0, None));
     }
 }

@@ -175,6 +175,9 @@ impl Host {
 }
 
 /// Answers a call with what its handler returned.
+///
+/// # Errors
+/// The call is refused.
 #[inline]
 pub fn conclude<'a, W: When, R: IntoReply<'a, W>>(
     call: Call<'a>,
@@ -185,6 +188,9 @@ pub fn conclude<'a, W: When, R: IntoReply<'a, W>>(
 }
 
 /// Runs a handler, and answers a call with what it returns.
+///
+/// # Errors
+/// The call is refused.
 #[inline]
 pub fn settle<'a, W: When, R: IntoReply<'a, W>>(
     call: Call<'a>,

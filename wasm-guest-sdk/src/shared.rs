@@ -24,6 +24,9 @@ impl<P: Plugin> Shared<P> {
     }
 
     /// Runs an async handler that was made of this call.
+    ///
+    /// # Errors
+    /// The call is refused.
     pub fn spawn(&self, sid: Sid, body: impl Future<Output = Outcome> + Send + 'static) -> Outcome {
         self.tasks.start(sid, Box::pin(body))
     }

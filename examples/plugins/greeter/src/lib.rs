@@ -50,11 +50,8 @@ impl Greeter {
 
     /// Sends as many numbered frames as the payload says, and waits where the reader is behind.
     async fn count(&self, Deferred { call: text, responder }: Deferred<&str>) {
-        let frames: u32 = match text.parse() {
-            Ok(frames) => frames,
-            Err(error) => {
-                return responder.answer(Err::<(), _>(format!("how many is '{text}'? {error}")));
-            }
+        let Ok(frames) = text.parse::<u32>() else {
+            return responder.answer(Err::<(), _>("how many frames are to come?"));
         };
         for number in 0..frames {
             if responder.send(&number.to_le_bytes()).await.is_err() {
