@@ -28,5 +28,6 @@ pub use wait::{block_on, join_all};
 #[doc = include_str!("../../README.md")]
 #[doc = include_str!("../../docs/ring.md")]
 #[doc = include_str!("../../docs/choosing-a-wall.md")]
+#[doc = include_str!("../../docs/plugins.md")]
 #[cfg(doctest)]
 pub struct Pages;
