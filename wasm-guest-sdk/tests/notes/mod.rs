@@ -169,7 +169,7 @@ impl Driver {
         let number = unsafe { self.ext.resolve_entry.unwrap()(plugin, name) };
         let payload = NrBytes::from_slice(payload);
         // Each way in turn: they must not differ.
-        if number != u32::MAX && sid % 2 == 0 {
+        if number != u32::MAX && sid.is_multiple_of(2) {
             let handle_entry = self.ext.handle_entry.unwrap();
             // SAFETY: as above.
             return unsafe { handle_entry(plugin, number, sid, payload) }.0;
