@@ -38,9 +38,12 @@ const WARM: u64 = 4;
 const NOBODY: u64 = 0;
 const FLAGS: u64 = HELD | MORE | WARM;
 
-/// How often a thread looks whether the last holder comes back: for half a microsecond or so, what
-/// a thread that makes one call after the other needs in between.
+/// How often a thread looks whether the last holder comes back: for a microsecond or so, what a
+/// thread that makes one call after the other needs in between.
 const LOOKS: u32 = if cfg!(loom) { 1 } else { 24 };
+
+/// For how many jobs an empty queue keeps room. What a burst needed beyond that is given back.
+const KEPT: usize = 64;
 
 /// Something that one thread at a time has, and a queue of what the others want done with it.
 pub struct Turn<C, J> {
@@ -269,6 +272,9 @@ impl<'a, C, J> Holding<'a, C, J> {
         let mut queue = self.turn.queue();
         let (job, bytes) = queue.jobs.pop_front()?;
         queue.forget(bytes);
+        if queue.jobs.is_empty() && queue.jobs.capacity() > KEPT {
+            queue.jobs.shrink_to(KEPT);
+        }
         if let Some(next) = queue.jobs.front() {
             near::will_read(std::ptr::from_ref(next), size_of_val(next));
             ahead(&next.0);
@@ -362,6 +368,18 @@ mod tests {
                 holding.release().expect("nobody left more");
             });
         });
+    }
+
+    #[test]
+    fn room_that_a_burst_needed_is_given_back() {
+        let turn = Turn::<(), u32>::new((), 8, 8);
+        let mut holding = turn.take().expect("nobody has it");
+        for job in 0..10 * KEPT as u32 {
+            assert!(turn.push_uncounted(job).is_none(), "it is held");
+        }
+        while holding.pop(|_| ()).is_some() {}
+        assert!(turn.queue().jobs.capacity() <= KEPT);
+        holding.release().expect_err("the queue is to be looked into").release().expect("it was");
     }
 
     #[test]

@@ -42,7 +42,8 @@ struct Due {
 }
 
 enum What {
-    Push(Job),
+    /// Apart, since what the heap holds is moved to and fro.
+    Push(Box<Job>),
     /// The place's turn was given up for this.
     Submit,
 }
@@ -110,7 +111,7 @@ pub(crate) fn add(place: &Arc<Place>) {
 
 /// Pushes a job for the place, later.
 pub(crate) fn push_at(now: Instant, delay: Duration, place: Arc<Place>, job: Job) {
-    at(now, delay, place, What::Push(job));
+    at(now, delay, place, What::Push(Box::new(job)));
 }
 
 /// Gives the place to a runner, later. Its turn was given up for it.
@@ -146,7 +147,8 @@ pub(crate) fn forget(place: &Place) -> bool {
 #[cold]
 pub(crate) fn forget_wakes(place: *const Place, instance: u64) {
     let is_one = |due: &Due| {
-        matches!(due.what, What::Push(Job::Wake { instance: own, .. }) if own == instance)
+        let What::Push(job) = &due.what else { return false };
+        matches!(**job, Job::Wake { instance: own, .. } if own == instance)
             && Arc::as_ptr(&due.place) == place
     };
     let mut state = lock();
@@ -217,7 +219,7 @@ fn fire(now: Instant) -> Option<Instant> {
         drop(state);
         if let Some(Reverse(due)) = due {
             match due.what {
-                What::Push(job) => due.place.push(job),
+                What::Push(job) => due.place.push(*job),
                 What::Submit => runner::submit(due.place),
             }
         }

@@ -6,6 +6,7 @@ use std::sync::mpsc::SyncSender;
 
 /// What is to be done with an instance.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most jobs are calls, and an allocation costs more")]
 pub(crate) enum Job {
     Call {
         sid: Sid,
@@ -77,6 +78,7 @@ enum OwnedTarget {
 const FEW: usize = 224;
 
 /// Bytes that were put together from several slices.
+#[expect(clippy::large_enum_variant, reason = "the large one is what saves an allocation")]
 enum Bytes {
     Few(u8, [u8; FEW]),
     Many(Vec<u8>),
