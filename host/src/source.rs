@@ -40,9 +40,8 @@ impl Source {
 
     /// A WebAssembly component, run in a sandbox: a path, or the component's own bytes.
     ///
-    /// It needs no trust. It is given nothing of the world that its
-    /// [`LoadOptions`](crate::LoadOptions) do not grant, and no more time and memory than their
-    /// limits say.
+    /// It needs no trust. It is given nothing of the world that its [`LoadOptions`] do not grant, and
+    /// no more time and memory than their limits say.
     ///
     /// Loading it is [`LoadError::NoSandbox`] where this crate's feature `sandbox` is off.
     ///
