@@ -672,18 +672,20 @@ fn a_foreign_port_answers_nothing_from_inside_the_dispatch_either() {
     let thief = silent();
     let stolen = thief.port;
     let plugin = load(Limits::default(), move |port, sid, _| {
-        assert_eq!(stolen.answer(sid, RawStatus::OK, b"forged"), Delivery::Dropped);
-        assert_eq!(stolen.answer_vec(sid, RawStatus::OK, b"forged".to_vec()), Delivery::Dropped);
-        assert_eq!(stolen.send_frame(sid, RawStatus::OK, b"forged"), Delivery::Dropped);
+        // The slot has room for no bytes, and not yet for others.
+        for forged in [&b"forged"[..], b""] {
+            assert_eq!(stolen.answer(sid, RawStatus::OK, forged), Delivery::Dropped);
+            assert_eq!(stolen.answer_vec(sid, RawStatus::OK, forged.to_vec()), Delivery::Dropped);
+            assert_eq!(stolen.send_frame(sid, RawStatus::OK, forged), Delivery::Dropped);
+            // Another instance of the same plugin is foreign as well.
+            assert_eq!(port.instance().answer(sid, RawStatus::OK, forged), Delivery::Dropped);
+        }
         assert_eq!(stolen.fault(sid, Fault::Unanswered), Delivery::Dropped);
-        // Another instance of the same plugin is foreign as well.
-        let sibling = port.instance().answer(sid, RawStatus::OK, b"forged");
-        assert_eq!(sibling, Delivery::Dropped);
         assert_eq!(port.answer(sid, RawStatus::ERR, b"real"), Delivery::Taken);
     });
     assert_eq!(&plugin.call().now().unwrap()[..], b"real");
     assert_eq!(&ready(plugin.stream().recv()).unwrap().unwrap()[..], b"real");
-    assert_eq!((thief.link.metrics().foreign, plugin.link.metrics().foreign), (8, 2));
+    assert_eq!((thief.link.metrics().foreign, plugin.link.metrics().foreign), (14, 4));
 }
 
 #[test]
