@@ -9,6 +9,7 @@ use std::collections::BinaryHeap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use wasmtime::Engine;
@@ -46,6 +47,8 @@ enum What {
     Push(Box<Job>),
     /// The place's turn was given up for this.
     Submit,
+    /// Wake whoever polls the place's future.
+    Wake(Waker),
 }
 
 impl Ord for Due {
@@ -119,7 +122,27 @@ pub(crate) fn submit_at(now: Instant, delay: Duration, place: Arc<Place>) {
     at(now, delay, place, What::Submit);
 }
 
-fn at(now: Instant, delay: Duration, place: Arc<Place>, what: What) {
+/// Wakes a place's future when its time is over, unless it is dropped before.
+#[must_use = "dropped, it wakes nobody"]
+pub(crate) struct Alarm {
+    number: u64,
+}
+
+impl Alarm {
+    /// For the future of `place`, which `waker` has polled again.
+    pub(crate) fn set(delay: Duration, place: Arc<Place>, waker: Waker) -> Self {
+        Self { number: at(Instant::now(), delay, place, What::Wake(waker)) }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        drop(take_out(|due| due.number == self.number));
+    }
+}
+
+/// Says what number it has.
+fn at(now: Instant, delay: Duration, place: Arc<Place>, what: What) -> u64 {
     let at = now + delay.min(NEVER);
     let mut state = lock();
     let number = state.asked;
@@ -130,33 +153,34 @@ fn at(now: Instant, delay: Duration, place: Arc<Place>, what: What) {
     if first {
         tell();
     }
+    number
+}
+
+/// What is due and isn't to be done. It is to be dropped by the caller, outside of the lock: a place
+/// may go with the last that is due for it.
+fn take_out(is_one: impl Fn(&Due) -> bool) -> Vec<Due> {
+    let mut state = lock();
+    let (gone, kept): (Vec<_>, Vec<_>) = state.due.drain().partition(|Reverse(due)| is_one(due));
+    state.due = kept.into();
+    drop(state);
+    gone.into_iter().map(|Reverse(due)| due).collect()
 }
 
 /// Forgets what is due for the place. True: its turn was given up for something of that, and is
 /// now the caller's.
 pub(crate) fn forget(place: &Place) -> bool {
-    let mut state = lock();
-    let (gone, kept): (Vec<_>, _) =
-        state.due.drain().partition(|Reverse(due)| is_same(&due.place, place));
-    state.due = kept.into();
-    drop(state);
-    gone.iter().any(|Reverse(due)| matches!(due.what, What::Submit))
+    let gone = take_out(|due| is_same(&due.place, place));
+    gone.iter().any(|due| matches!(due.what, What::Submit))
 }
 
 /// Forgets the wakes of an instance that is gone, of the place that is at `place`.
 #[cold]
 pub(crate) fn forget_wakes(place: *const Place, instance: u64) {
-    let is_one = |due: &Due| {
+    drop(take_out(|due| {
         let What::Push(job) = &due.what else { return false };
         matches!(**job, Job::Wake { instance: own, .. } if own == instance)
             && Arc::as_ptr(&due.place) == place
-    };
-    let mut state = lock();
-    let (gone, kept): (Vec<_>, _) = state.due.drain().partition(|Reverse(due)| is_one(due));
-    state.due = kept.into();
-    drop(state);
-    // Only now, since a place may go with the last that is due for it.
-    drop(gone);
+    }));
 }
 
 /// No guest will run in the place any more.
@@ -221,6 +245,7 @@ fn fire(now: Instant) -> Option<Instant> {
             match due.what {
                 What::Push(job) => due.place.push(*job),
                 What::Submit => runner::submit(due.place),
+                What::Wake(waker) => waker.wake(),
             }
         }
     }
@@ -246,27 +271,21 @@ fn is_busy() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Policy, WasmOptions, load_bytes};
+    use crate::{Policy, WasmOptions, loaded};
     use ringbox_ring::Invocation;
 
     #[test]
     fn wakes_go_with_the_instance_that_asked_for_them() {
-        let text = include_str!("../tests/small/guest.wat")
-            .replace("{{init}}", "")
-            .replace("{{shutdown}}", "")
-            .replace("{{version}}", "1.0.0")
-            .replace("{{pages}}", "1")
-            .replace("{{table}}", "1");
-        let bytes = wat::parse_str(text).unwrap();
-        let options = WasmOptions::new().policy(Policy::PerCall(2));
-        let plugin = load_bytes(&bytes, "guest", &options).unwrap();
+        let plugin = loaded::small(&WasmOptions::new().policy(Policy::PerCall(2)));
         let call = |payload| plugin.link().call(&Invocation::entry("x", payload)).unwrap();
         let kept = call(b"k");
         for _ in 0..5 {
             // It asks for as many as it may, and answers.
             drop(call(b"t").wait().unwrap());
         }
-        assert_eq!(lock().due.len(), 1, "that of the call that is kept");
+        let mine = |due: &Due| Arc::ptr_eq(&due.place.plugin, &plugin.place().plugin);
+        let due = lock().due.iter().filter(|Reverse(due)| mine(due)).count();
+        assert_eq!(due, 1, "that of the call that is kept");
         drop(kept);
     }
 }

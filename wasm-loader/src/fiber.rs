@@ -13,11 +13,12 @@
 
 #![expect(unsafe_code, reason = "a turn goes from thread to thread")]
 
-use crate::clock;
+use crate::clock::{self, Alarm};
 use crate::job::Job;
 use crate::live::{Entry, Live, NoStart};
 use crate::place::{Content, Held, Place, Stopped};
 use crate::runner;
+use crate::trap;
 use crate::work::Batch;
 use ringbox_ring::{Fault, Sid, Trapped};
 use std::future::poll_fn;
@@ -27,7 +28,7 @@ use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
 const NONE: u8 = 0;
@@ -181,7 +182,7 @@ impl Place {
         if held.content().lost {
             self.begin_again(held.content());
             let made = self.make_fiber(held.content()).await;
-            if let Err(fault) = self.began_again(made) {
+            if let Err(fault) = self.began_again(held.content(), made) {
                 return End::Lost(fault);
             }
         }
@@ -198,7 +199,7 @@ impl Place {
             {
                 return End::Lost(fault);
             }
-            if batch.is_over() {
+            if batch.is_over(Instant::now()) {
                 batch = Batch::default();
                 give_way().await;
             }
@@ -208,9 +209,31 @@ impl Place {
     /// Makes an instance.
     pub(crate) async fn make_fiber(&self, content: &mut Content) -> Result<(), NoStart> {
         content.number += 1;
-        content.live = Some(Live::start_fiber(self, content.number).await?);
+        let started = self.in_time(Live::start_fiber(self, content.number)).await;
+        content.live = Some(started.unwrap_or_else(|| Err(NoStart::Trapped(trap::waited())))?);
         content.lost = false;
         Ok(())
+    }
+
+    /// What a guest does when it starts or ends, for as long as that may take: a guest that waits
+    /// meets no tick. None: it took longer, and was dropped where it was.
+    pub(crate) async fn in_time<F: Future>(&self, future: F) -> Option<F::Output> {
+        let limits = &self.plugin.limits;
+        let until = Instant::now() + limits.start_budget + limits.start_wait;
+        let (mut future, mut alarm) = (pin!(future), None);
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Poll::Ready(None);
+            }
+            // Whoever polls it is the same from the first poll to the last.
+            alarm.get_or_insert_with(|| Alarm::set(left, self.arc(), context.waker().clone()));
+            Poll::Pending
+        })
+        .await
     }
 
     /// Does one job: `work`, for fibers.
@@ -331,9 +354,8 @@ async fn give_way() {
     .await;
 }
 
-/// Runs a guest to its end, on a thread that may wait for it, for so long. None: it took longer, and
-/// was dropped.
-pub(crate) fn block_on<F>(future: F, tokio: bool, patience: Duration) -> Option<F::Output>
+/// Runs a future to its end, on a thread that may wait for it.
+pub(crate) fn block_on<F>(future: F, tokio: bool) -> F::Output
 where
     F: Future + Send,
     F::Output: Send,
@@ -345,21 +367,17 @@ where
         let mine = future.as_mut();
         let done = thread::scope(|scope| {
             let thread = thread::Builder::new().name("ringbox-wait".into());
-            let waits = thread.spawn_scoped(scope, || poll_until(mine, true, patience)).ok()?;
+            let waits = thread.spawn_scoped(scope, || poll_until(mine, true)).ok()?;
             Some(waits.join().unwrap_or_else(|panic| resume_unwind(panic)))
         });
         if let Some(done) = done {
             return done;
         }
     }
-    poll_until(future, tokio, patience)
+    poll_until(future, tokio)
 }
 
-fn poll_until<F: Future>(
-    mut future: Pin<&mut F>,
-    tokio: bool,
-    patience: Duration,
-) -> Option<F::Output> {
+fn poll_until<F: Future>(mut future: Pin<&mut F>, tokio: bool) -> F::Output {
     struct Unpark(Thread);
 
     impl Wake for Unpark {
@@ -368,7 +386,6 @@ fn poll_until<F: Future>(
         }
     }
 
-    let begin = Instant::now();
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {
@@ -378,28 +395,31 @@ fn poll_until<F: Future>(
             future.as_mut().poll(&mut context)
         };
         if let Poll::Ready(output) = polled {
-            return Some(output);
+            return output;
         }
-        let left = patience.saturating_sub(begin.elapsed());
-        if left.is_zero() {
-            return None;
-        }
-        thread::park_timeout(left);
+        thread::park();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{WasmLimits, WasmOptions, loaded};
     use std::future::{pending, ready};
+    use std::time::Duration;
 
     #[test]
     fn nobody_waits_for_ever_for_a_guest_that_does() {
+        let tick = Duration::from_millis(20);
+        let limits = WasmLimits::default().start_budget(tick).start_wait(tick);
+        let plugin = loaded::small(&WasmOptions::new().wasm_limits(limits));
+        let place = plugin.place();
         for tokio in [false, true] {
-            let patience = Duration::from_millis(20);
-            assert_eq!(block_on(ready(7), tokio, patience), Some(7));
-            assert_eq!(block_on(pending::<u8>(), tokio, patience), None);
-            assert_eq!(block_on(async { give_way().await }, tokio, patience), Some(()));
+            assert_eq!(block_on(place.in_time(ready(7)), tokio), Some(7));
+            let begin = Instant::now();
+            assert_eq!(block_on(place.in_time(pending::<u8>()), tokio), None);
+            assert!(begin.elapsed() >= 2 * tick);
+            assert_eq!(block_on(place.in_time(give_way()), tokio), Some(()));
         }
     }
 }

@@ -8,14 +8,11 @@ use crate::live::{Entry, Live, NoStart};
 use crate::log;
 use crate::place::{Held, Place};
 use crate::runner;
-use ringbox_ring::{TrapCause, Trapped};
+use crate::trap;
 use std::time::{Duration, Instant};
 
 /// How long a turn is waited for at the end. Nobody keeps one who isn't inside a guest.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long a guest may wait for the world while it starts or ends, beside what it computes.
-const WAITS: Duration = Duration::from_secs(10);
 
 impl Place {
     /// Starts the first instance. The turn stays taken until [`open`](Self::open).
@@ -27,10 +24,9 @@ impl Place {
             self.make(content)
         } else {
             self.fiber.starts();
-            let made = self.make_fiber(content);
-            let started = fiber::block_on(made, self.plugin.tokio, self.patience());
+            let started = fiber::block_on(self.make_fiber(content), self.plugin.tokio);
             self.fiber.ends();
-            started.unwrap_or_else(|| Err(NoStart::Trapped(waited())))
+            started
         };
         held.give_up();
         started
@@ -78,7 +74,7 @@ impl Place {
         }
         self.begin_again(content);
         let made = self.make(content);
-        match self.began_again(made) {
+        match self.began_again(content, made) {
             Ok(()) => self.go_on(held),
             Err(fault) => self.try_again(held, fault),
         }
@@ -121,10 +117,10 @@ impl Place {
             live.enter(Entry::Shutdown)
         } else {
             self.fiber.starts();
-            let leaves = live.enter_fiber(Entry::Shutdown);
-            let done = fiber::block_on(leaves, self.plugin.tokio, self.patience());
+            let leaves = self.in_time(live.enter_fiber(Entry::Shutdown));
+            let done = fiber::block_on(leaves, self.plugin.tokio);
             self.fiber.ends();
-            done.unwrap_or_else(|| Err(waited()))
+            done.unwrap_or_else(|| Err(trap::waited()))
         };
         if let Err(how) = done {
             let plugin = self.port.plugin_name();
@@ -132,11 +128,6 @@ impl Place {
                 tracing::warn!(target: "ringbox::sandbox", plugin, "its shutdown: {how}");
             });
         }
-    }
-
-    /// How long a guest's start or end may take, with what it waits for.
-    fn patience(&self) -> Duration {
-        WAITS + Duration::from_nanos(self.plugin.start_budget)
     }
 
     /// The turn, from wherever it waits.
@@ -160,10 +151,4 @@ impl Place {
         }
         None
     }
-}
-
-/// The guest waited for something that did not come.
-#[cold]
-fn waited() -> Trapped {
-    Trapped::new(TrapCause::Other("it waited for too long".into()), Box::default())
 }

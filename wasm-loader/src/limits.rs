@@ -75,6 +75,9 @@ limits! {
     /// The same for `init`, with what the component does when it is instantiated, and for
     /// `shutdown`. Default: 1 s.
     start_budget: Duration = Duration::from_secs(1), TICK, DAY;
+    /// How much longer `init` and `shutdown` may take than they may compute: for what they wait, if
+    /// that was granted, and for their turns on a runner. Default: 10 s.
+    start_wait: Duration = Duration::from_secs(10), TICK, DAY;
     /// How many bytes one call of a host function may bring, and so have the host allocate. A guest
     /// that brings more is stopped. Default: 128 MiB, which is more than an answer may have, so that
     /// answers meet their own limit.

@@ -157,6 +157,8 @@ impl Live {
             let cause = TrapCause::Other(error.to_string().into());
             NoStart::Trapped(Trapped::new(cause, Box::default()))
         })?;
+        // Who has an instance to itself and leaves needs no start of it either.
+        let own = state.own;
         let mut store = Store::new(&plugin.engine, state);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(plugin.limits.host_call_bytes);
@@ -174,7 +176,7 @@ impl Live {
             });
         }
         place.meter.renew();
-        place.meter.begin(0, plugin.start_budget, 0);
+        place.meter.begin(own, plugin.start_budget, 0);
         Ok(store)
     }
 
@@ -220,7 +222,7 @@ impl Live {
         let (sid, budget, bytes) = match entry {
             Entry::Call(sid, call) => (sid.as_raw(), state.plugin.budget, call.payload.len()),
             Entry::Data(_, data) => (0, state.plugin.budget, data.len()),
-            Entry::Init => (0, state.plugin.start_budget, 0),
+            Entry::Init => (state.own, state.plugin.start_budget, 0),
             Entry::Shutdown => {
                 state.ending.set(true);
                 (0, state.plugin.start_budget, 0)

@@ -123,3 +123,23 @@ impl std::fmt::Debug for Loaded {
         f.debug_struct("Loaded").field("link", &self.link()).field("about", &self.about).finish()
     }
 }
+
+/// A small plugin, for unit tests.
+#[cfg(test)]
+pub(crate) fn small(options: &crate::WasmOptions) -> Loaded {
+    let text = include_str!("../tests/small/guest.wat")
+        .replace("{{init}}", "")
+        .replace("{{shutdown}}", "")
+        .replace("{{version}}", "1.0.0")
+        .replace("{{pages}}", "1")
+        .replace("{{table}}", "1");
+    crate::load_bytes(&wat::parse_str(text).unwrap(), "guest", options).unwrap()
+}
+
+#[cfg(test)]
+impl Loaded {
+    /// Its first place.
+    pub(crate) fn place(&self) -> Arc<Place> {
+        self.places[0].upgrade().unwrap()
+    }
+}

@@ -92,7 +92,12 @@ impl Place {
     }
 
     /// It was, or wasn't. Says how it failed.
-    pub(crate) fn began_again(&self, made: Result<(), NoStart>) -> Result<(), Fault> {
+    pub(crate) fn began_again(
+        &self,
+        content: &mut Content,
+        made: Result<(), NoStart>,
+    ) -> Result<(), Fault> {
+        content.strikes.tried(Instant::now());
         match made {
             Ok(()) => {
                 self.resting.store(false, SeqCst);
@@ -101,5 +106,31 @@ impl Place {
             Err(NoStart::Trapped(how)) => Err(Fault::Trapped(Box::new(how))),
             Err(NoStart::Init(status)) => Err(Fault::Refused { status: status.meaning() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::live::NoStart;
+    use crate::recover::Strikes;
+    use crate::wire::WireStatus;
+    use crate::{WasmOptions, loaded};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn the_time_that_a_start_takes_to_fail_is_no_merit() {
+        let plugin = loaded::small(&WasmOptions::new());
+        let place = plugin.place();
+        let mut held = place.turn.take().unwrap();
+        let content = held.content();
+        content.strikes = Strikes::default();
+        // As if it had been tried again ten seconds ago, and took until now.
+        content.strikes.add(Instant::now() - Duration::from_secs(10));
+        place.begin_again(content);
+        let failed = Err(NoStart::Init(WireStatus::Err));
+        assert!(place.began_again(content, failed).is_err());
+        content.strikes.add(Instant::now());
+        assert_eq!(content.strikes.count(), 2);
+        held.release().unwrap();
     }
 }

@@ -26,7 +26,7 @@ pub(crate) enum Next {
 #[derive(Debug, Default)]
 pub(crate) struct Strikes {
     count: u32,
-    /// When it was tried again after the last one.
+    /// When it was tried again after the last one, and that was over.
     last: Option<Instant>,
 }
 
@@ -56,6 +56,11 @@ impl Strikes {
         self.count
     }
 
+    /// It was tried again, and started or didn't. That it took long to fail is no merit either.
+    pub(crate) fn tried(&mut self, now: Instant) {
+        self.last = Some(now);
+    }
+
     /// After a quarantine one more failure is enough for the next one.
     pub(crate) fn rested(&mut self, now: Instant) {
         self.count = TOO_MANY - 1;
@@ -83,6 +88,19 @@ mod tests {
         assert_eq!(nexts[11], Next::Quarantine);
         strikes.rested(now + REST);
         assert_eq!(strikes.add(now + REST), Next::Quarantine);
+    }
+
+    #[test]
+    fn a_start_that_takes_long_to_fail_is_not_forgiven() {
+        let mut strikes = Strikes::default();
+        let mut now = Instant::now();
+        for failures in 1..TOO_MANY {
+            assert_ne!(strikes.add(now), Next::Quarantine, "{failures}");
+            assert_eq!(strikes.count(), failures);
+            now += FORGIVEN * 60;
+            strikes.tried(now);
+        }
+        assert_eq!(strikes.add(now), Next::Quarantine);
     }
 
     #[test]

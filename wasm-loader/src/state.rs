@@ -8,7 +8,7 @@ use crate::plugin::Plugin;
 use crate::wasi::{GrantError, HasWasi, Wasi};
 use ringbox_ring::{Port, Sid, Standing};
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, Weak};
 
 /// A store's data.
@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub(crate) place: Weak<Place>,
     /// Which of the instances that follow each other in the place this is.
     pub(crate) number: u64,
+    /// The call that this instance is for, where each has its own. 0: it is for all.
+    pub(crate) own: u64,
     pub(crate) meter: Arc<Meter>,
     pub(crate) limiter: Limiter,
     /// Wakes that the guest asked for and has not had.
@@ -52,6 +54,7 @@ impl State {
             plugin: place.plugin.clone(),
             place: place.weak(),
             number,
+            own: place.serving.load(SeqCst),
             meter: place.meter.clone(),
             limiter: Limiter::new(place.plugin.limits),
             timers: Cell::new(0),

@@ -27,6 +27,12 @@ pub(crate) fn cancelled(state: &State) -> Trapped {
     Trapped::new(TrapCause::Cancelled, state.wasi.stderr_tail().into())
 }
 
+/// The guest waited for something that did not come, and was left. What it said went with it.
+#[cold]
+pub(crate) fn waited() -> Trapped {
+    Trapped::new(TrapCause::Other("it waited for too long".into()), Box::default())
+}
+
 fn cause(error: &Error, state: &State) -> TrapCause {
     if let Some(stopped) = state.meter.stopped() {
         return stopped;

@@ -140,7 +140,7 @@ impl Place {
                 {
                     return self.try_again(held, fault);
                 }
-                if batch.is_over() {
+                if batch.is_over(Instant::now()) {
                     return self.give_to_runner(held);
                 }
                 continue;
@@ -300,11 +300,11 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// One more was run.
-    pub(crate) fn is_over(&mut self) -> bool {
+    /// One more was run, and it is `now`.
+    pub(crate) fn is_over(&mut self, now: Instant) -> bool {
         self.calls += 1;
-        let begin = *self.begin.get_or_insert_with(Instant::now);
-        self.calls >= BATCH_CALLS || begin.elapsed() >= BATCH_TIME
+        let begin = *self.begin.get_or_insert(now);
+        self.calls >= BATCH_CALLS || now.saturating_duration_since(begin) >= BATCH_TIME
     }
 }
 
@@ -314,4 +314,19 @@ pub(crate) fn cancel(live: &mut Live, sid: Sid, surely: bool) -> Result<(), Trap
         live.enter(Entry::Cancel(sid))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_so_many_calls_or_so_long() {
+        let now = Instant::now();
+        let mut many = Batch::default();
+        assert_eq!((0..100).take_while(|_| !many.is_over(now)).count(), 15);
+        let mut long = Batch::default();
+        let us = |us| now + Duration::from_micros(us);
+        assert_eq!([0, 100, 199, 200].map(|at| long.is_over(us(at))), [false, false, false, true]);
+    }
 }

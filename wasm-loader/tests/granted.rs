@@ -2,9 +2,11 @@
 
 mod support;
 
-use ringbox_ring::{Invocation, Status};
+use ringbox_ring::{CallError, Fault, Invocation, Status, TrapCause};
 use ringbox_wasm::wasi::GrantError;
-use ringbox_wasm::{Access, Clocks, Grants, LoadError, Resolver, WasmOptions, load};
+use ringbox_wasm::{
+    Access, Clocks, Grants, LoadError, Loaded, Policy, Resolver, WasmLimits, WasmOptions, load,
+};
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -12,6 +14,7 @@ use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 use support::{WASI, guest};
 use tempfile::TempDir;
 
@@ -172,6 +175,87 @@ fn what_else_it_imports_works_beside_files() {
 fn it_waits_for_a_real_clock_if_it_may() {
     let grants = Grants::new().clocks(Clocks::Real).waiting();
     assert!(ask(&grants, "elapsed", "").unwrap().parse::<u64>().unwrap() >= 1000);
+}
+
+/// Waits until it is so.
+#[track_caller]
+fn eventually(what: &str, so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !so() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{what}");
+        thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// What may wait, in `init` for so long.
+fn waiting(outer: &TempDir, start_wait: Duration) -> WasmOptions {
+    let limits =
+        WasmLimits::default().start_budget(Duration::from_millis(150)).start_wait(start_wait);
+    let grants = granted(outer, Access::Read).clocks(Clocks::Real).waiting();
+    WasmOptions::new().grants(grants).wasm_limits(limits)
+}
+
+/// From now on its `init` waits for ever, beginning with that of the instance that is made now.
+fn start_waits(plugin: &Loaded, outer: &TempDir) {
+    fs::write(outer.path().join("in/wait"), "").unwrap();
+    let call = plugin.link().call(&Invocation::entry("panic", b"on purpose")).unwrap();
+    assert!(matches!(call.wait().unwrap_err().fault(), Some(Fault::Trapped(_))));
+}
+
+#[test]
+fn an_init_that_waits_for_ever_fails_the_load() {
+    let outer = folder();
+    fs::write(outer.path().join("in/wait"), "").unwrap();
+    let options = waiting(&outer, Duration::from_millis(50));
+    let error = load(&guest("ordinary", WASI), "ordinary", &options).unwrap_err();
+    assert!(error.to_string().contains("waited for too long"), "{error}");
+}
+
+#[test]
+fn a_replacement_whose_init_waits_for_ever_is_dropped_and_tried_again() {
+    let outer = folder();
+    let options = waiting(&outer, Duration::from_millis(150));
+    let plugin = load(&guest("ordinary", WASI), "ordinary", &options).unwrap();
+    start_waits(&plugin, &outer);
+    let call = plugin.link().call(&Invocation::entry("echo", b"patient")).unwrap();
+    let starts = || {
+        let printed = plugin.printed().stdout.tail(1000);
+        String::from_utf8(printed).unwrap().matches("starting").count()
+    };
+    eventually("it is tried again", || starts() >= 3);
+    fs::remove_file(outer.path().join("in/wait")).unwrap();
+    assert_eq!(*call.wait().unwrap(), *b"patient");
+}
+
+#[test]
+fn a_plugin_whose_init_always_waits_rests() {
+    let outer = folder();
+    let options = waiting(&outer, Duration::from_millis(150));
+    let plugin = load(&guest("ordinary", WASI), "ordinary", &options).unwrap();
+    start_waits(&plugin, &outer);
+    let call = plugin.link().call(&Invocation::entry("echo", b"x")).unwrap();
+    assert_eq!(call.wait().unwrap_err().fault(), Some(&Fault::InstanceLost));
+    let refused = plugin.link().call(&Invocation::entry("echo", b"x")).unwrap_err();
+    let CallError::Quarantined(quarantine) = refused else { panic!("{refused}") };
+    assert_eq!(quarantine.failures, 12);
+    let Fault::Trapped(last) = &quarantine.last else { panic!("{quarantine}") };
+    assert_eq!(last.cause, TrapCause::Other("it waited for too long".into()));
+    plugin.unload(Duration::ZERO).unwrap();
+}
+
+#[test]
+fn a_call_that_left_is_not_waited_for_where_its_own_init_waits() {
+    let outer = folder();
+    let options = waiting(&outer, Duration::from_secs(3600)).policy(Policy::PerCall(1));
+    let plugin = load(&guest("ordinary", WASI), "ordinary", &options).unwrap();
+    fs::write(outer.path().join("in/wait"), "").unwrap();
+    let call = plugin.link().call(&Invocation::entry("echo", b"x")).unwrap();
+    eventually("its instance starts", || plugin.printed().stdout.total() > 9);
+    drop(call);
+    eventually("its instance is dropped", || plugin.usage().busy == 0);
+    fs::remove_file(outer.path().join("in/wait")).unwrap();
+    let call = plugin.link().call(&Invocation::entry("echo", b"the next")).unwrap();
+    assert_eq!(*call.wait().unwrap(), *b"the next");
 }
 
 /// Says hello to whoever connects, and counts them.
