@@ -63,12 +63,13 @@ impl Places {
     #[cold]
     #[inline(never)]
     fn queue(&self, sid: Sid, call: &Invocation<'_>, inline: bool) -> Result<(), Refusal> {
-        if let [place] = &*self.places {
-            return place.queue(sid, call, inline);
-        }
-        let serving = self.from(sid).filter(|place| place.quarantine().is_none());
-        let place = serving.min_by_key(|place| place.turn.queued());
-        place.unwrap_or(&self.places[0]).queue(sid, call, inline)
+        let place = if let [place] = &*self.places {
+            place
+        } else {
+            let serving = self.from(sid).filter(|place| place.quarantine().is_none());
+            serving.min_by_key(|place| place.turn.queued()).unwrap_or(&self.places[0])
+        };
+        place.queue(sid, call, inline).map_err(|refusal| self.refused(call, refusal))
     }
 
     /// Where the stream `sid` is, or waits.

@@ -160,6 +160,12 @@ impl Place {
         match self.turn.push(job, bytes) {
             Ok(Some(held)) if inline => {
                 clock::busy();
+                // What is before it in the queue was left at this very moment, by others: nobody
+                // can tell which came first. So it is run as if the turn had been free before, and a
+                // refusal is the caller's at once.
+                if self.take_back(sid) {
+                    return self.serve(held, sid, call);
+                }
                 self.go_on(held);
             }
             Ok(Some(held)) => self.give_to_runner(held),
@@ -322,5 +328,25 @@ fn fed(said: Said) -> Result<(), CallError> {
         Status::Ok => Ok(()),
         Status::Backpressure => Err(CallError::Backpressure),
         status => Err(CallError::Refused { status }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{WasmOptions, loaded};
+
+    /// A call that nobody waits for.
+    const NOTIFY: Sid = Sid::from_raw(1 << 63);
+
+    #[test]
+    fn a_call_that_its_caller_runs_out_of_the_queue_is_refused_at_once() {
+        let plugin = loaded::small(&WasmOptions::new());
+        let place = plugin.place();
+        let call = Invocation::entry("x", b"x");
+        // The turn is free again when the call is left, which is when its caller runs it.
+        let refused = place.queue(NOTIFY, &call, true).unwrap_err();
+        assert!(matches!(refused, Refusal::Status(Status::Unsupported)), "{refused:?}");
+        assert!(!place.turn.is_held() && place.turn.queued() == 0);
     }
 }
