@@ -28,6 +28,12 @@ pub(crate) fn has_room(wasm: usize) -> bool {
         (_, 0) => ask(bounds),
         known => known,
     });
+    fits(at, low, high, wasm)
+}
+
+/// Whether the guest fits below `at`, on a stack from `low` to `high`.
+#[inline(always)]
+fn fits(at: usize, low: usize, high: usize, wasm: usize) -> bool {
     // A stack that isn't the thread's own (a coroutine's, say) may have any size.
     at < high && at.saturating_sub(low) >= wasm + MARGIN
 }
@@ -93,5 +99,15 @@ mod tests {
     fn a_small_stack_has_no_room_and_a_thread_that_is_made_for_it_has() {
         assert_eq!(on_a_stack_of(128 << 10), (false, true));
         assert_eq!(on_a_stack_of(2 << 20), (true, true));
+    }
+    #[test]
+    fn the_host_functions_that_a_guest_calls_have_room_too() {
+        const WASM: usize = 256 << 10;
+        let (low, high) = (1 << 20, 3 << 20);
+        let fits = |left: usize| fits(low + left, low, high, WASM);
+        assert_eq!(MARGIN, 128 << 10);
+        assert!(fits(WASM + MARGIN) && !fits(WASM + MARGIN - 1));
+        // It is below or above the stack, so it is another one's.
+        assert!(!super::fits(low - 1, low, high, WASM) && !super::fits(high, low, high, WASM));
     }
 }

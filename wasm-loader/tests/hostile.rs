@@ -6,9 +6,10 @@ mod support;
 use ringbox_ring::{CallError, Fault, Invocation, Link, TrapCause};
 use ringbox_wasm::inspect::Bound;
 use ringbox_wasm::{
-    ComponentLimits, InspectError, LoadError, WasmLimits, WasmOptions, load, load_bytes,
+    ComponentLimits, InspectError, LoadError, Mode, Policy, WasmLimits, WasmOptions, load,
+    load_bytes,
 };
-use std::sync::Barrier;
+use std::sync::{Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::{BARE, WASI, guest, guest_bytes};
@@ -168,6 +169,45 @@ fn a_granted_function_that_panics_costs_its_call() {
         let Some(Fault::Trapped(trapped)) = error.fault() else { panic!("{error:?}") };
         assert!(matches!(trapped.cause, TrapCause::Other(_)), "{trapped}");
         assert_eq!(ask(plugin.link(), "echo", b"goes on").unwrap(), b"goes on");
+    }
+}
+
+#[test]
+fn a_granted_function_that_panics_harms_no_other_call_wherever_it_runs() {
+    let bytes = guest_bytes("crashing", BARE);
+    for mode in [Mode::Inline, Mode::Cooperative] {
+        // A sibling is in the same function meanwhile, and comes out of it.
+        let (enters, entered) = mpsc::channel();
+        let (let_go, waits) = mpsc::channel::<()>();
+        let (enters, waits) = (Mutex::new(enters), Mutex::new(waits));
+        let waiting = options().mode(mode).host_function(CASE, "upper", move |text| {
+            enters.lock().unwrap().send(()).unwrap();
+            waits.lock().unwrap().recv_timeout(Duration::from_secs(20)).unwrap();
+            text.to_ascii_uppercase()
+        });
+        let sibling = load_bytes(&bytes, "sibling", &waiting).unwrap();
+        let link = sibling.link();
+        let inside = thread::spawn(move || ask(link, "upper", b"sibling"));
+        entered.recv_timeout(Duration::from_secs(20)).unwrap();
+        for policy in [Policy::Single, Policy::Pool(2), Policy::PerCall(2)] {
+            let granted =
+                options().mode(mode).policy(policy).host_function(CASE, "upper", |text| {
+                    assert!(text != b"panic", "on purpose");
+                    text.to_ascii_uppercase()
+                });
+            let plugin = load_bytes(&bytes, "panics", &granted).unwrap();
+            for _ in 0..2 {
+                let error = ask(plugin.link(), "upper", b"panic").unwrap_err();
+                let Some(Fault::Trapped(trapped)) = error.fault() else { panic!("{error:?}") };
+                assert!(matches!(trapped.cause, TrapCause::Other(_)), "{trapped}");
+                assert_eq!(ask(plugin.link(), "upper", b"goes on").unwrap(), b"GOES ON");
+            }
+            assert_eq!(plugin.usage().instances_lost, 2, "{mode:?} {policy:?}");
+            plugin.unload(Duration::from_secs(5)).unwrap();
+        }
+        let_go.send(()).unwrap();
+        assert_eq!(inside.join().unwrap().unwrap(), b"SIBLING");
+        assert_eq!(sibling.usage().instances_lost, 0);
     }
 }
 

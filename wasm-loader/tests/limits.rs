@@ -2,6 +2,10 @@
 
 mod small;
 
+#[path = "small/lines.rs"]
+mod lines;
+
+use lines::Lines;
 use ringbox_ring::{CallError, Fault, Invocation, Limits, Status, TrapCause};
 use ringbox_wasm::{LoadError, Policy, WasmLimits, WasmOptions, load_bytes};
 use small::{Guest, ask, cause, echoes, eventually, load, try_load, with, with_number};
@@ -34,10 +38,11 @@ fn a_budget_is_of_computing_and_of_one_call() {
 #[test]
 fn a_guest_that_spins_in_init_fails_the_load() {
     let guest = Guest { init: "(call $spin)", ..Guest::default() };
-    let options = with(|limits| limits.start_budget(Duration::from_millis(20)));
+    let limit = Duration::from_millis(20);
+    let options = with(|limits| limits.start_budget(limit));
     let error = load_bytes(&guest.bytes(), "guest", &options).unwrap_err();
     let LoadError::Trapped(trapped) = error else { panic!("{error}") };
-    assert!(matches!(trapped.cause, TrapCause::Budget { .. }), "{trapped}");
+    assert_eq!(trapped.cause, TrapCause::Budget { limit });
 }
 
 #[test]
@@ -46,9 +51,9 @@ fn a_guest_that_spins_in_shutdown_is_stopped() {
     let options = with(|limits| limits.start_budget(Duration::from_millis(20)));
     let plugin = load_bytes(&guest.bytes(), "guest", &options).unwrap();
     echoes(plugin.link());
-    let begin = Instant::now();
-    plugin.unload(Duration::ZERO).unwrap();
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    let (unloaded, lines) = Lines::of(|| plugin.unload(Duration::ZERO));
+    unloaded.unwrap();
+    assert!(lines.iter().any(|line| line.contains("more than 20ms")), "{lines:?}");
 }
 
 #[test]
@@ -98,6 +103,25 @@ fn core_instances_memories_and_tables_are_counted() {
         let error = load_bytes(&guest, "guest", &options).unwrap_err();
         assert!(matches!(error, LoadError::Trapped(_)), "{error}");
     }
+}
+
+#[test]
+fn handles_of_resources_are_counted() {
+    for policy in [Policy::Single, Policy::PerCall(1)] {
+        let plugin = load(&with(|limits| limits.handles(100)).policy(policy));
+        let make = |count| ask(plugin.link(), &with_number(b'h', count));
+        make(90).unwrap();
+        if policy == Policy::Single {
+            // The instance has the first ones still.
+            assert!(matches!(cause(make(90)), TrapCause::Other(_)));
+        }
+        assert!(matches!(cause(make(101)), TrapCause::Other(_)));
+        make(90).unwrap();
+    }
+    // So many by default, for which the budget of a short call is too little.
+    let by_default = load(&with(|limits| limits.budget(Duration::from_secs(60))));
+    ask(by_default.link(), &with_number(b'h', 16_000)).unwrap();
+    assert!(matches!(cause(ask(by_default.link(), &with_number(b'h', 400))), TrapCause::Other(_)));
 }
 
 #[test]

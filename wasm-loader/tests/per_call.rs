@@ -2,6 +2,10 @@
 
 mod small;
 
+#[path = "small/lines.rs"]
+mod lines;
+
+use lines::Lines;
 use ringbox_ring::{CallError, Fault, Invocation, TrapCause};
 use ringbox_wasm::{Policy, WasmLimits, WasmOptions};
 use small::{Guest, ask, cause, echoes, eventually, load, with_number};
@@ -19,6 +23,22 @@ fn each_call_has_an_instance_that_nobody_had_before() {
     for _ in 0..100 {
         assert_eq!(ask(plugin.link(), b"c").unwrap(), 1_u32.to_le_bytes());
     }
+    echoes(plugin.link());
+}
+
+#[test]
+fn where_no_pool_can_be_had_instances_are_made_on_demand() {
+    // No machine has the addresses for so many memories of that size.
+    let limits = WasmLimits::default().memory_bytes(4 << 30).memories(100);
+    let options = options(400).wasm_limits(limits);
+    let (plugin, lines) = Lines::of(|| load(&options));
+    assert!(!plugin.about().pooled);
+    let told = lines.iter().any(|line| line.contains("no pool for 400 instances"));
+    assert!(told, "{lines:?}");
+    for _ in 0..3 {
+        assert_eq!(ask(plugin.link(), b"c").unwrap(), 1_u32.to_le_bytes());
+    }
+    assert_eq!(cause(ask(plugin.link(), b"u")), TrapCause::Abort);
     echoes(plugin.link());
 }
 
@@ -62,6 +82,44 @@ fn calls_wait_for_a_place_and_get_one() {
     let [echo, count] = waiting;
     assert_eq!(*echo.wait().unwrap(), *b"e");
     assert_eq!(*count.wait().unwrap(), 1_u32.to_le_bytes());
+}
+
+#[test]
+fn so_many_bytes_wait_for_a_place() {
+    let limits = WasmLimits::default().queued_bytes(1000);
+    let plugin = load(&options(1).wasm_limits(limits));
+    let link = plugin.link();
+    let call = |payload: &[u8]| link.call(&Invocation::entry("x", payload));
+    let first = call(b"k").unwrap();
+    assert_eq!(call(&[b'e'; 1001]).unwrap_err(), CallError::QueueFull, "never fits");
+    let waiting = call(&[b'e'; 900]).unwrap();
+    assert_eq!(call(&[b'e'; 200]).unwrap_err(), CallError::QueueFull, "too many bytes");
+    // One that leaves makes room.
+    drop(waiting);
+    let next = call(&[b'e'; 990]).unwrap();
+    drop(first);
+    assert_eq!(*next.wait().unwrap(), [b'e'; 990]);
+    // And so does one that was run.
+    let first = call(b"k").unwrap();
+    let next = call(&[b'e'; 900]).unwrap();
+    drop(first);
+    assert_eq!(*next.wait().unwrap(), [b'e'; 900]);
+}
+
+#[test]
+fn the_call_that_waits_longest_has_the_next_place() {
+    let plugin = load(&options(1));
+    let link = plugin.link();
+    let call = || link.call(&Invocation::entry("x", b"k")).unwrap();
+    let (first, second, third) = (call(), call(), call());
+    assert_eq!(plugin.usage().queued, 2);
+    drop(first);
+    eventually("the second has the place", || plugin.usage().queued == 1);
+    // The third leaves the queue, where it still is.
+    drop(third);
+    assert_eq!(plugin.usage().queued, 0);
+    drop(second);
+    echoes(link);
 }
 
 #[test]

@@ -2,8 +2,12 @@
 
 mod small;
 
+#[path = "small/lines.rs"]
+mod lines;
+
+use lines::Lines;
 use ringbox_ring::{CallError, Fault, Invocation, TrapCause};
-use ringbox_wasm::{Policy, WasmOptions, load_bytes};
+use ringbox_wasm::{Mode, Policy, WasmOptions, load_bytes};
 use small::{Guest, ask, cause, echoes, eventually, load};
 use std::thread;
 use std::time::Duration;
@@ -101,6 +105,29 @@ fn init_runs_again_in_the_replacement() {
     assert_eq!(ask(plugin.link(), b"c").unwrap(), 101_u32.to_le_bytes());
     assert_eq!(cause(ask(plugin.link(), b"u")), TrapCause::Abort);
     assert_eq!(ask(plugin.link(), b"c").unwrap(), 101_u32.to_le_bytes());
+}
+
+#[test]
+fn a_shutdown_that_traps_is_told_and_the_plugin_is_unloaded() {
+    let guest = Guest { shutdown: "unreachable", ..Guest::default() };
+    let other = load(&WasmOptions::new());
+    for mode in [Mode::Inline, Mode::Cooperative] {
+        for policy in [Policy::Single, Policy::Pool(3)] {
+            let options = WasmOptions::new().mode(mode).policy(policy);
+            let plugin = load_bytes(&guest.bytes(), "ends-badly", &options).unwrap();
+            let kept = plugin.link().call(&Invocation::entry("x", b"k")).unwrap();
+            eventually("the guest keeps it", || plugin.usage().busy == 0);
+            let (unloaded, lines) = Lines::of(|| plugin.unload(Duration::ZERO));
+            unloaded.unwrap();
+            assert_eq!(kept.wait().unwrap_err().fault(), Some(&Fault::Unloaded));
+            assert_eq!(ask(plugin.link(), b"e"), Err(CallError::Unloaded));
+            let told = lines.iter().filter(|line| line.contains("its shutdown: "));
+            // Each instance is shut down, whatever becomes of the one before it.
+            let count = if policy == Policy::Single { 1 } else { 3 };
+            assert_eq!(told.count(), count, "{lines:?}");
+            echoes(other.link());
+        }
+    }
 }
 
 #[test]

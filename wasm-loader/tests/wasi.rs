@@ -135,6 +135,22 @@ fn the_last_words_travel_with_the_fault() {
 }
 
 #[test]
+fn the_last_kibibyte_of_them_travels_and_no_more() {
+    let plugin = ordinary(Grants::new());
+    // No two parts of it are the same.
+    let text: String = (0..1000).map(|number| format!("{number:04}")).collect();
+    for (said, printed) in [(&text[..], 4001), (&text[..1023], 1024), (&text[..1022], 1023)] {
+        ask(plugin.link(), "complain", said).unwrap();
+        let error = ask(plugin.link(), "exit", "3").unwrap_err();
+        let Some(Fault::Trapped(trapped)) = error.fault() else { panic!("{error}") };
+        let all = format!("{said}\n");
+        assert_eq!(all.len(), printed);
+        let last = &all[printed.saturating_sub(1024)..];
+        assert_eq!(String::from_utf8_lossy(&trapped.stderr), last);
+    }
+}
+
+#[test]
 fn it_prints_inside_a_tokio_task() {
     let plugin = ordinary(Grants::new());
     let link = plugin.link();

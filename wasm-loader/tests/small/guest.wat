@@ -43,16 +43,21 @@
   (core func $send (canon lower (func $host "send-result") (memory $memory)))
   (core func $wake-after (canon lower (func $timers "wake-after")))
   (core func $write (canon lower (func $log "write") (memory $memory)))
+  (type $thing (resource (rep i32)))
+  (core func $new-thing (canon resource.new $thing))
 
   (core module $main
     (import "host" "send-result" (func $send (param i64 i32 i32 i32)))
     (import "host" "wake-after" (func $wake-after (param i64 i64) (result i32)))
     (import "host" "write" (func $write (param i32 i32 i32)))
+    (import "host" "new-thing" (func $new-thing (param i32) (result i32)))
     (import "libc" "memory" (memory 1))
     (import "libc" "next" (global $next (mut i32)))
     (table {{table}} funcref)
     (global $kept (mut i64) (i64.const 0))
     (global $calls (mut i32) (i32.const 0))
+    ;; How often it has no room for data.
+    (global $full (mut i32) (i32.const 0))
     (data (i32.const 64) "kept")
 
     (func $recurse (param i32) (result i32)
@@ -67,6 +72,20 @@
       (if (i64.eq (local.get $token) (i64.const 666)) (then (call $spin)))
       (call $send (local.get $token) (i32.const 0) (i32.const 64) (i32.const 4)))
     (func (export "cancel") (param $sid i64) (global.set $kept (i64.const -1)))
+    (func $is-full (result i32)
+      (if (i32.eqz (global.get $full)) (then (return (i32.const 0))))
+      (global.set $full (i32.sub (global.get $full) (i32.const 1)))
+      (i32.const 1))
+    ;; Data comes back as a frame.
+    (func (export "stream-data") (param $sid i64) (param $at i32) (param $len i32) (result i32)
+      (global.set $next (i32.const 4096))
+      (if (call $is-full) (then (return (i32.const 6))))
+      (call $send (local.get $sid) (i32.const 0) (local.get $at) (local.get $len))
+      (i32.const 0))
+    (func (export "stream-close") (param $sid i64) (result i32)
+      (if (call $is-full) (then (return (i32.const 6))))
+      (call $send (local.get $sid) (i32.const 4) (i32.const 64) (i32.const 0))
+      (i32.const 0))
     (func (export "handle")
       (param $sid i64) (param i32 i32 i32 i32 i32 i32 i32 i32) (param $at i32) (param $len i32)
       (result i32)
@@ -95,6 +114,19 @@
         unreachable))
       ;; n: never answer
       (if (i32.eq (local.get $what) (i32.const 110)) (then (return (i32.const 0))))
+      ;; F: have no room for data, as often as follows, and say nothing
+      (if (i32.eq (local.get $what) (i32.const 70)) (then
+        (global.set $full (i32.load align=1 (i32.add (local.get $at) (i32.const 1))))
+        (return (i32.const 0))))
+      ;; h: make as many handles as follows, keep them, and echo
+      (if (i32.eq (local.get $what) (i32.const 104)) (then
+        (local.set $n (i32.load align=1 (i32.add (local.get $at) (i32.const 1))))
+        (loop $more
+          (drop (call $new-thing (i32.const 7)))
+          (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+          (br_if $more (local.get $n)))
+        (call $send (local.get $sid) (i32.const 0) (local.get $at) (local.get $len))
+        (return (i32.const 0))))
       ;; x: refuse
       (if (i32.eq (local.get $what) (i32.const 120)) (then (return (i32.const 3))))
       ;; k: keep the sid, and ask for a wake in an hour
@@ -175,7 +207,8 @@
     (with "host" (instance
       (export "send-result" (func $send))
       (export "wake-after" (func $wake-after))
-      (export "write" (func $write))))
+      (export "write" (func $write))
+      (export "new-thing" (func $new-thing))))
     (with "libc" (instance $libc))))
 
   (func $init (result $status) (canon lift (core func $main "init")))
@@ -191,6 +224,15 @@
   (func $wake (param "token" u64) (canon lift (core func $main "wake")))
   (instance $wakeable (export "wake" (func $wake)))
   (export "nylon:ring-ext/wakeable@0.1.0" (instance $wakeable))
+  (func $stream-data (param "sid" u64) (param "data" (list u8)) (result $status)
+    (canon lift (core func $main "stream-data") (memory $memory)
+      (realloc (core func $libc "realloc"))))
+  (func $stream-close (param "sid" u64) (result $status)
+    (canon lift (core func $main "stream-close")))
+  (instance $data
+    (export "stream-data" (func $stream-data))
+    (export "stream-close" (func $stream-close)))
+  (export "nylon:ring-ext/data@0.1.0" (instance $data))
   (func $cancel (param "sid" u64) (canon lift (core func $main "cancel")))
   (instance $cancellation (export "cancel" (func $cancel)))
   (export "nylon:ring-ext/cancellation@0.1.0" (instance $cancellation))

@@ -2,9 +2,12 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use ringbox_ring::{CallError, Fault, Invocation, Link, Reply, TrapCause};
+use ringbox_ring::{CallError, Fault, Frame, Invocation, Link, Reply, Stream, TrapCause};
 use ringbox_wasm::{LoadError, Loaded, WasmLimits, WasmOptions, load_bytes};
-use std::sync::OnceLock;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes on a slow machine.
@@ -65,6 +68,26 @@ pub(crate) fn echoes(link: Link) {
     assert_eq!(ask(link, b"e still there?").unwrap(), b"e still there?");
 }
 
+/// The stream's next frame. None: it is over.
+pub(crate) fn next(stream: &mut Stream) -> Result<Option<Vec<u8>>, CallError> {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut frame = pin!(stream.recv());
+    loop {
+        match frame.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(frame) => return Ok(frame?.map(|frame: Frame<'_>| frame.to_vec())),
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
 /// A command with a number.
 pub(crate) fn with_number(what: u8, number: u64) -> Vec<u8> {
     [&[what][..], &number.to_le_bytes()].concat()
@@ -86,6 +109,6 @@ pub(crate) fn eventually(what: &str, so: impl Fn() -> bool) {
     let begin = Instant::now();
     while !so() {
         assert!(begin.elapsed() < PATIENCE, "{what}");
-        std::thread::park_timeout(Duration::from_millis(1));
+        thread::park_timeout(Duration::from_millis(1));
     }
 }
