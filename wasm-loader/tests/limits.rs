@@ -235,7 +235,7 @@ fn so_many_wakes_are_due() {
 
 #[test]
 fn a_log_flood_is_dropped_and_counted() {
-    let plugin = load(&with(|limits| limits.log_bytes(10 * 68)));
+    let plugin = load(&with(|limits| limits.log_bytes(10 * 68).budget(Duration::from_secs(10))));
     let flood = with_number(b'l', 1000);
     assert_eq!(ask(plugin.link(), &flood).unwrap(), flood);
     let suppressed = plugin.usage().suppressed_lines;
