@@ -38,7 +38,7 @@ fn a_caller_runs_little_of_what_others_left_meanwhile() {
     const LEFT: u32 = 40;
     let plugin = load(&with(|limits| limits.budget(Duration::from_secs(60))));
     let link = plugin.link();
-    let (around, long) = (with_number(b'i', 10_000_000), with_number(b'i', 300_000_000));
+    let (around, long) = (with_number(b'i', 20_000_000), with_number(b'i', 100_000_000));
     // What each takes, and what the caller's own takes while nobody else wants anything.
     let took = |call: &[u8]| {
         let begin = computed();
@@ -58,7 +58,7 @@ fn a_caller_runs_little_of_what_others_left_meanwhile() {
     let (held, call) = holder.join().unwrap();
     // Any one of them takes longer than it may go on for.
     assert!(each > Duration::from_micros(200), "{each:?}");
-    assert!(held <= own + own / 2 + 8 * each, "{held:?}, and its own took {own:?}, each {each:?}");
+    assert!(held <= own + own / 2 + 6 * each, "{held:?}, and its own took {own:?}, each {each:?}");
     for call in left.into_iter().chain([call]) {
         assert_eq!(call.wait().unwrap().len(), 9);
     }
