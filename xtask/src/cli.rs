@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::checkout::Checkout;
 use crate::cmd::Verdict;
-use crate::{bench, ci, component, demo, loom, mutants, new_plugin, setup, test};
+use crate::{bench, ci, component, demo, faults, loom, mutants, new_plugin, setup, soak, test};
 
 /// What this checkout can do.
 ///
@@ -53,6 +53,15 @@ enum Command {
     Component(component::Args),
     /// Measure what a call costs.
     Bench(bench::Args),
+    /// Provoke each fault behind each wall, and see that its callers see what the page says.
+    ///
+    /// The page is `docs/faults.md`.
+    Faults(faults::Args),
+    /// Run healthy and hostile plugins side by side, and look at what is left in the end.
+    ///
+    /// Faults are injected by the dice. Healthy plugins have to answer every call; in the end no
+    /// call, thread, file, mapping or memory may be left over. What hangs is named.
+    Soak(soak::Args),
     /// Try every interleaving of the routing core's concurrent parts (loom).
     ///
     /// The models run the code that ships. `LOOM_MAX_PREEMPTIONS` (3 unless set) bounds how often
@@ -85,6 +94,8 @@ impl Cli {
             Command::NewPlugin(args) => new_plugin::run(&checkout, &args),
             Command::Component(args) => component::run(&checkout, &args),
             Command::Bench(args) => bench::run(&checkout, &args),
+            Command::Faults(args) => faults::run(&checkout, &args),
+            Command::Soak(args) => soak::run(&checkout, &args),
             Command::Loom(args) => loom::run(&checkout, &args),
             Command::Mutants(args) => mutants::run(&checkout, &args),
             Command::Ci(args) => ci::run(&checkout, &args),

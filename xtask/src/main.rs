@@ -7,6 +7,8 @@
 //! cargo xtask new-plugin  new_plugin.rs  begin a plugin
 //! cargo xtask component   component.rs   a plugin for the sandbox, of a core module
 //! cargo xtask bench       bench.rs       how fast?
+//! cargo xtask faults      faults.rs      what callers see of each fault
+//! cargo xtask soak        soak.rs        healthy and hostile plugins side by side, for minutes
 //! cargo xtask loom        loom.rs        every interleaving of the routing core
 //! cargo xtask mutants     mutants.rs     do the tests die when a promise is broken?
 //! cargo xtask ci          ci.rs          all of the above, and what a reviewer would look at
@@ -24,12 +26,14 @@ mod cli;
 mod cmd;
 mod component;
 mod demo;
+mod faults;
 mod group;
 mod libtest;
 mod loom;
 mod mutants;
 mod new_plugin;
 mod setup;
+mod soak;
 mod test;
 
 use std::process::ExitCode;

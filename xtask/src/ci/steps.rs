@@ -11,7 +11,7 @@ use crate::cmd::{self, Verdict};
 use crate::group::Finished;
 use crate::mutants::{self, Slice};
 use crate::setup::{self, Need};
-use crate::{libtest, loom};
+use crate::{libtest, loom, soak};
 
 /// A step that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(50 * 60);
@@ -51,6 +51,7 @@ pub(super) const STEPS: &[Step] = &[
         holds: "the page about the first plugin can be followed",
         run: page_first_plugin,
     },
+    Step { name: "soak", holds: "a minute among hostile plugins leaves nothing behind", run: soak },
     Step { name: "loom", holds: "no interleaving breaks the routing core", run: loom_models },
     Step { name: "deny", holds: "dependencies are licensed, known and ours to use", run: deny },
     Step { name: "advisories", holds: "no dependency has a known hole", run: advisories },
@@ -131,6 +132,11 @@ fn readme(work: &Work<'_>, marker: &str) -> Result<Finished> {
     let mut command = Command::new("bash");
     command.current_dir(work.checkout.root()).args(["-euo", "pipefail", "-c", script.trim()]);
     must_pass(&mut command)
+}
+
+fn soak(work: &Work<'_>) -> Result<String> {
+    quiet(&mut soak::build(work.checkout))?;
+    quiet(&mut soak::program(work.checkout, 60, Some(seed(work.checkout))))
 }
 
 fn loom_models(work: &Work<'_>) -> Result<String> {
