@@ -24,14 +24,21 @@ impl Column for Inline {
 
     fn load(&self, setup: Setup) -> Result<Attached, LoadFailure> {
         let opening = Opening::new("inline", setup.limits)?;
-        let plugin = TestPlugin(Arc::new(Inner {
-            port: opening.port(),
-            hook: setup.hook,
+        let plugin = Self::backend(opening.port(), setup.hook);
+        Ok(opening.attach(plugin))
+    }
+}
+
+impl Inline {
+    /// The test plugin itself, for those who load it otherwise.
+    pub fn backend(port: Port, hook: Hook) -> impl PluginBackend {
+        TestPlugin(Arc::new(Inner {
+            port,
+            hook,
             calls: AtomicU64::new(0),
             cancelled: Mutex::default(),
             takes_data: Mutex::default(),
-        }));
-        Ok(opening.attach(plugin))
+        }))
     }
 }
 

@@ -19,6 +19,7 @@ mod dice;
 pub mod fixtures;
 mod generated;
 mod ground;
+pub mod model;
 mod shape;
 pub mod soak;
 pub mod table;

@@ -26,7 +26,7 @@ pub(super) struct Stage {
 }
 
 /// After its caller has waited so long a hostile call is over.
-const SHORT: Duration = Duration::from_millis(20);
+const SHORT: Duration = Duration::from_millis(50);
 
 impl Stage {
     pub(super) fn new() -> Self {

@@ -16,8 +16,8 @@ mod seen;
 mod streams;
 
 pub use page::{page, render};
-pub(crate) use seen::name_of_load;
 pub use seen::{Seen, Then};
+pub(crate) use seen::{name_of, name_of_load};
 
 use crate::ground::{Ground, Wall};
 
