@@ -5,12 +5,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::str;
 
+use crate::current;
 use crate::reply::Outcome;
 use crate::request::Head;
 use crate::shared::Shared;
-use crate::tasks::{self, Tasks};
+use crate::tasks::Hold;
 use crate::{Host, Later, Now, Plugin, Reply, Request, Responder, Sid, Status, When};
-use std::sync::Arc;
 
 /// A call as it came in.
 pub struct Incoming<'a> {
@@ -37,7 +37,7 @@ impl Incoming<'_> {
 /// One call, borrowed for as long as its handler runs.
 #[derive(Copy, Clone)]
 pub struct Call<'a> {
-    tasks: &'a Arc<Tasks>,
+    tasks: &'a Hold,
     incoming: &'a Incoming<'a>,
 }
 
@@ -76,7 +76,7 @@ impl<'a> Call<'a> {
 
     /// Runs what speaks for this call: the responder leaves it to whoever contains its panic.
     pub(crate) fn within<R>(&self, body: impl FnOnce() -> R) -> R {
-        tasks::within(self.tasks, self.sid(), false, body)
+        current::within(None, self.sid(), false, body)
     }
 
     pub(crate) fn head(&self) -> &'a Head<'a> {
@@ -188,6 +188,15 @@ impl<'a, T: FromCall<'a, When = Now>> FromCall<'a> for Deferred<T> {
         let wanted = T::from_call(call)?;
         Ok(Self { call: wanted, responder: Responder::new(call.tasks, call.sid()) })
     }
+}
+
+/// What an author's handler becomes: what runs, and whether it is async.
+#[derive(Debug, Copy, Clone)]
+pub struct Handler<F> {
+    /// Whether it is async.
+    pub waits: bool,
+    /// What runs.
+    pub run: F,
 }
 
 /// What a handler wants of a call, and how it answers; or the call's outcome, where that can't be

@@ -7,23 +7,23 @@
 //! ```
 //!
 //! A round isn't called off when its sleepers are dropped, since the host has no function for it. So
-//! none is longer than [`LONGEST`].
+//! none is longer than [`LONGEST`]. Times are in nanoseconds.
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::host::OWN_TOKENS;
+use crate::current;
+use crate::host::{OWN_TOKENS, nanos};
 use crate::map::Map;
-use crate::tasks::Tasks;
+use crate::tasks::Hold;
 
 /// Rounds at once. The host allows 1,024 timers; some of them are left for everything else.
 const MOST_ROUNDS: usize = 960;
 
 /// The longest round.
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: u64 = 10_000_000_000;
 
 /// The first token of a round; those before it are for what isn't one.
 const FIRST_ROUND: u64 = OWN_TOKENS + 16;
@@ -31,31 +31,33 @@ const FIRST_ROUND: u64 = OWN_TOKENS + 16;
 /// Sleepers and rounds. Asks for nothing itself: it says what is to be asked for.
 pub(crate) struct Clock {
     sleepers: Map<Sleeper>,
-    rounds: Map<Round>,
+    /// A few hundred at most, and one is looked for when its timer is due.
+    rounds: Vec<Round>,
     /// Sleepers without a round, among them some that are gone.
     waiting: Vec<u64>,
     next: u64,
 }
 
 struct Sleeper {
-    left: Duration,
+    left: u64,
     waker: Waker,
 }
 
 struct Round {
-    length: Duration,
+    token: u64,
+    length: u64,
     sleepers: Vec<u64>,
 }
 
 /// A timer to ask for.
 pub(crate) struct Ask {
     pub(crate) token: u64,
-    pub(crate) delay: Duration,
+    pub(crate) delay: u64,
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { sleepers: Map::new(), rounds: Map::new(), waiting: Vec::new(), next: FIRST_ROUND }
+        Self { sleepers: Map::new(), rounds: Vec::new(), waiting: Vec::new(), next: FIRST_ROUND }
     }
 
     fn number(&mut self) -> u64 {
@@ -64,7 +66,7 @@ impl Clock {
     }
 
     /// Somebody begins to sleep. [`Clock::refill`] comes next.
-    pub(crate) fn begin(&mut self, delay: Duration, waker: Waker) -> u64 {
+    pub(crate) fn begin(&mut self, delay: u64, waker: Waker) -> u64 {
         let sleeper = self.number();
         self.sleepers.insert(sleeper, Sleeper { left: delay, waker });
         self.waiting.push(sleeper);
@@ -88,11 +90,11 @@ impl Clock {
     /// A round's timer is due: those who have slept enough.
     pub(crate) fn due(&mut self, token: u64) -> Vec<Waker> {
         let mut awake = Vec::new();
-        let Some(round) = self.rounds.remove(token) else { return awake };
+        let Some(round) = self.take_round(token) else { return awake };
         for number in round.sleepers {
             let Some(sleeper) = self.sleepers.get_mut(number) else { continue };
             sleeper.left = sleeper.left.saturating_sub(round.length);
-            if sleeper.left > Duration::ZERO {
+            if sleeper.left > 0 {
                 self.waiting.push(number);
             } else if let Some(waker) = self.end(number) {
                 awake.push(waker);
@@ -120,21 +122,26 @@ impl Clock {
         });
         let length = length?;
         let token = self.number();
-        self.rounds.insert(token, Round { length, sleepers: round });
+        self.rounds.push(Round { token, length, sleepers: round });
         Some(Ask { token, delay: length })
     }
 
     /// The host has no timer for this round: its sleepers wait again.
     pub(crate) fn refused(&mut self, token: u64) {
-        if let Some(round) = self.rounds.remove(token) {
+        if let Some(round) = self.take_round(token) {
             self.waiting.extend(round.sleepers);
         }
+    }
+
+    fn take_round(&mut self, token: u64) -> Option<Round> {
+        let at = self.rounds.iter().position(|round| round.token == token)?;
+        Some(self.rounds.swap_remove(at))
     }
 
     /// Everybody who sleeps.
     pub(crate) fn clear(&mut self) -> Vec<Waker> {
         self.waiting.clear();
-        self.sleepers.take().into_iter().map(|sleeper| sleeper.waker).collect()
+        self.sleepers.take().map(|sleeper| sleeper.waker).collect()
     }
 }
 
@@ -152,14 +159,14 @@ impl Clock {
 /// # Panics
 /// When it is awaited, if that isn't in an async handler, or the host has no timers.
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep { duration, begun: None }
+    Sleep { nanos: nanos(duration), begun: None }
 }
 
 /// Waits. See [`sleep`].
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct Sleep {
-    duration: Duration,
-    begun: Option<(Arc<Tasks>, u64)>,
+    nanos: u64,
+    begun: Option<(Hold, u64)>,
 }
 
 impl Future for Sleep {
@@ -176,9 +183,9 @@ impl Future for Sleep {
                 }
             }
             None => {
-                let tasks = Tasks::current();
+                let tasks = current::tasks();
                 let tasks = tasks.expect("only async handlers of a plugin can sleep");
-                let sleeper = tasks.sleep(self.duration, waker).expect("the host has no timers");
+                let sleeper = tasks.sleep(self.nanos, waker).expect("the host has no timers");
                 self.begun = Some((tasks, sleeper));
                 Poll::Pending
             }
@@ -196,6 +203,6 @@ impl Drop for Sleep {
 
 impl fmt::Debug for Sleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sleep").field("duration", &self.duration).finish_non_exhaustive()
+        f.debug_struct("Sleep").field("nanos", &self.nanos).finish_non_exhaustive()
     }
 }

@@ -16,6 +16,16 @@ pub struct Host {
 /// Tokens from here on are this crate's own.
 pub(crate) const OWN_TOKENS: u64 = 1 << 63;
 
+/// As the host counts time: at most five hundred years.
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    const SECOND: u64 = 1_000_000_000;
+    let seconds = duration.as_secs();
+    if seconds > u64::MAX / SECOND {
+        return u64::MAX;
+    }
+    (seconds * SECOND).saturating_add(duration.subsec_nanos() as u64)
+}
+
 impl Host {
     /// Writes one line to the host's log, if it has one.
     pub fn log(&self, level: Level, message: &str) {
@@ -31,7 +41,7 @@ impl Host {
         if token >= OWN_TOKENS {
             return Err(Refused::Failed);
         }
-        Refused::unless_ok(self.wire.wake_after(token, delay))
+        Refused::unless_ok(self.wire.wake_after(token, nanos(delay)))
     }
 
     /// Keeps a value with a call, for as long as that is open.

@@ -1,12 +1,12 @@
 //! What a stream's caller sends to the plugin.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::tasks::{Tasks, lock};
+use crate::sync::Lock;
+use crate::tasks::Hold;
 use crate::{Sid, Status};
 
 /// Data that waits to be received: so many pieces at most, and so many bytes of all but the last.
@@ -16,7 +16,7 @@ const BYTES: usize = 1 << 20;
 /// Receives what the stream's caller sends. While it is there, the plugin's
 /// [`data`](crate::Plugin::data) isn't asked. When it is full, the caller is told so.
 pub struct Inbox {
-    tasks: Arc<Tasks>,
+    tasks: Hold,
     sid: Sid,
     post: Arc<Post>,
 }
@@ -24,12 +24,13 @@ pub struct Inbox {
 /// The part of an inbox that data reaches.
 #[derive(Default)]
 pub(crate) struct Post {
-    state: Mutex<State>,
+    state: Lock<State>,
 }
 
 #[derive(Default)]
 struct State {
-    pieces: VecDeque<Vec<u8>>,
+    /// So few that moving them up costs less than a queue that doesn't.
+    pieces: Vec<Vec<u8>>,
     bytes: usize,
     closed: bool,
     waker: Option<Waker>,
@@ -37,7 +38,7 @@ struct State {
 
 impl Post {
     pub(crate) fn put(&self, data: &[u8]) -> Status {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if state.closed {
             return Status::Invalid;
         }
@@ -45,7 +46,7 @@ impl Post {
             return Status::Backpressure;
         }
         state.bytes += data.len();
-        state.pieces.push_back(data.to_vec());
+        state.pieces.push(data.to_vec());
         let waker = state.waker.take();
         drop(state);
         waker.into_iter().for_each(Waker::wake);
@@ -53,7 +54,7 @@ impl Post {
     }
 
     pub(crate) fn close(&self) -> Status {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.closed = true;
         let waker = state.waker.take();
         drop(state);
@@ -63,9 +64,9 @@ impl Post {
 }
 
 impl Inbox {
-    pub(crate) fn open(tasks: &Arc<Tasks>, sid: Sid) -> Self {
+    pub(crate) fn open(tasks: &Hold, sid: Sid) -> Self {
         let post = tasks.post_of(sid);
-        Self { tasks: tasks.clone(), sid, post }
+        Self { tasks: Hold::clone(tasks), sid, post }
     }
 
     /// The next piece of data; None when the caller will send no more.
@@ -99,8 +100,9 @@ impl Future for Recv<'_> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         // Whose waker it is we don't know, so no lock is held when it is cloned.
         let waker = context.waker().clone();
-        let mut state = lock(&self.inbox.post.state);
-        if let Some(piece) = state.pieces.pop_front() {
+        let mut state = self.inbox.post.state.lock();
+        if !state.pieces.is_empty() {
+            let piece = state.pieces.remove(0);
             state.bytes -= piece.len();
             return Poll::Ready(Some(piece));
         }

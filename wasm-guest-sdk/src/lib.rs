@@ -60,6 +60,9 @@
 
 mod call;
 mod clock;
+mod current;
+#[cfg(any(all(target_family = "wasm", feature = "heap"), test))]
+mod heap;
 mod host;
 mod inbox;
 mod macros;
@@ -77,6 +80,7 @@ mod responder;
 pub mod sandbox;
 mod shared;
 mod status;
+mod sync;
 mod tasks;
 
 #[cfg(not(target_family = "wasm"))]
@@ -98,7 +102,7 @@ pub use tasks::{YieldNow, yield_now};
 /// What [`plugin!`] is made of. No author names it.
 #[doc(hidden)]
 pub mod inside {
-    pub use crate::call::{Incoming, extract};
+    pub use crate::call::{Handler, Incoming, extract};
     pub use crate::reply::{Outcome, conclude, settle};
     pub use crate::shared::{Shared, distinct};
     #[cfg(not(target_family = "wasm"))]

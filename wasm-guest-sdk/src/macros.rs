@@ -200,37 +200,43 @@ macro_rules! __plugin_entries {
     };
 }
 
-/// What an author's handler becomes: a closure of the plugin and the call.
+/// What an author's handler becomes: a closure of the plugin and the call, and whether it is async.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __plugin_handler {
     ([$p:ty] async $handler:expr) => {
-        |shared: &$crate::inside::Arc<$crate::inside::Shared<$p>>,
-         incoming: $crate::inside::Incoming<'_>|
-         -> $crate::inside::Outcome {
-            let task = $crate::inside::Arc::clone(shared);
-            let incoming = incoming.into_owned();
-            shared.spawn(incoming.sid(), async move {
-                match $crate::inside::extract(&task, &incoming) {
-                    Ok((call, wanted, when)) => {
-                        let returned = ($handler)(&task.plugin, wanted).await;
-                        $crate::inside::conclude(call, when, returned)
+        $crate::inside::Handler {
+            waits: true,
+            run: |shared: &$crate::inside::Arc<$crate::inside::Shared<$p>>,
+                  incoming: $crate::inside::Incoming<'_>|
+             -> $crate::inside::Outcome {
+                let task = $crate::inside::Arc::clone(shared);
+                let incoming = incoming.into_owned();
+                shared.spawn(incoming.sid(), async move {
+                    match $crate::inside::extract(&task, &incoming) {
+                        Ok((call, wanted, when)) => {
+                            let returned = ($handler)(&task.plugin, wanted).await;
+                            $crate::inside::conclude(call, when, returned)
+                        }
+                        Err(outcome) => outcome,
                     }
-                    Err(outcome) => outcome,
-                }
-            })
+                })
+            },
         }
     };
     ([$p:ty] $handler:expr) => {
-        |shared: &$crate::inside::Arc<$crate::inside::Shared<$p>>,
-         incoming: $crate::inside::Incoming<'_>|
-         -> $crate::inside::Outcome {
-            match $crate::inside::extract(shared, &incoming) {
-                Ok((call, wanted, when)) => {
-                    $crate::inside::settle(call, when, || ($handler)(&shared.plugin, wanted))
+        $crate::inside::Handler {
+            waits: false,
+            run: |shared: &$crate::inside::Arc<$crate::inside::Shared<$p>>,
+                  incoming: $crate::inside::Incoming<'_>|
+             -> $crate::inside::Outcome {
+                match $crate::inside::extract(shared, &incoming) {
+                    Ok((call, wanted, when)) => {
+                        $crate::inside::settle(call, when, || ($handler)(&shared.plugin, wanted))
+                    }
+                    Err(outcome) => outcome,
                 }
-                Err(outcome) => outcome,
-            }
+            },
         }
     };
 }

@@ -9,10 +9,11 @@ use ringbox_abi::{CALL_METHOD, LogLevel, RequestView};
 
 pub(crate) use ringbox_abi::plugin::contain;
 
-use crate::call::Incoming;
+use crate::call::{Handler, Incoming};
 use crate::reply::Outcome;
 use crate::request::Head;
 use crate::shared::Shared;
+use crate::status::statuses;
 use crate::{Host, Level, Plugin, Sid, Status};
 
 /// The host's functions.
@@ -34,8 +35,8 @@ impl Wire {
         said(self.0.send_frame(sid.as_raw(), ringbox_abi::Status::Ok, payload))
     }
 
-    pub(crate) fn wake_after(&self, token: u64, delay: Duration) -> Status {
-        said(self.0.wake_after(token, delay))
+    pub(crate) fn wake_after(&self, token: u64, nanos: u64) -> Status {
+        said(self.0.wake_after(token, Duration::from_nanos(nanos)))
     }
 
     pub(crate) fn log(&self, level: Level, message: &str) {
@@ -70,20 +71,7 @@ fn said(result: Result<(), abi::Refused>) -> Status {
     }
 }
 
-impl From<Status> for ringbox_abi::Status {
-    #[inline]
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Ok => Self::Ok,
-            Status::Err => Self::Err,
-            Status::Invalid => Self::Invalid,
-            Status::Unsupported => Self::Unsupported,
-            Status::StreamEnd => Self::StreamEnd,
-            Status::Panic => Self::Panic,
-            Status::Backpressure => Self::Backpressure,
-        }
-    }
-}
+statuses!(Status => ringbox_abi::Status);
 
 /// Who runs is known where a panic is caught.
 pub(crate) fn runs(_: Sid) {}
@@ -106,11 +94,11 @@ pub fn entry<P: Plugin>(
     sid: u64,
     name: &'static str,
     payload: &[u8],
-    handler: impl FnOnce(&State<P>, Incoming<'_>) -> Outcome,
+    handler: Handler<impl FnOnce(&State<P>, Incoming<'_>) -> Outcome>,
 ) -> abi::Reply {
     let head = Head::Entry(name);
     let payload = Cow::Borrowed(payload);
-    replied(handler(cx.state(), Incoming { sid: Sid::from_raw(sid), head, payload }))
+    replied((handler.run)(cx.state(), Incoming { sid: Sid::from_raw(sid), head, payload }))
 }
 
 /// A whole request. A call of an entry that isn't there is none, and is handed back.
@@ -120,14 +108,14 @@ pub fn request<P: Plugin>(
     sid: u64,
     request: RequestView<'_>,
     payload: &[u8],
-    handler: impl FnOnce(&State<P>, Incoming<'_>) -> Outcome,
+    handler: Handler<impl FnOnce(&State<P>, Incoming<'_>) -> Outcome>,
 ) -> abi::Reply {
     if request.method() == CALL_METHOD {
         return abi::Reply::Refused(ringbox_abi::Status::Unsupported);
     }
     let head = Head::View(request);
     let payload = Cow::Borrowed(payload);
-    replied(handler(cx.state(), Incoming { sid: Sid::from_raw(sid), head, payload }))
+    replied((handler.run)(cx.state(), Incoming { sid: Sid::from_raw(sid), head, payload }))
 }
 
 #[inline]

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
 use crate::clock::Sleep;
-use crate::tasks::{self, Tasks};
+use crate::current;
+use crate::tasks::{self, Hold};
 use crate::{Host, Inbox, IntoReply, Refused, Sid, Status};
 
 /// A promise to answer one call, which may be kept and sent elsewhere.
@@ -25,15 +25,15 @@ use crate::{Host, Inbox, IntoReply, Refused, Sid, Status};
 /// Dropped unanswered, it answers with [`Status::Err`].
 #[must_use = "dropping it answers with an error"]
 pub struct Responder {
-    tasks: Arc<Tasks>,
+    tasks: Hold,
     sid: Sid,
     answered: bool,
 }
 
 impl Responder {
-    pub(crate) fn new(tasks: &Arc<Tasks>, sid: Sid) -> Self {
+    pub(crate) fn new(tasks: &Hold, sid: Sid) -> Self {
         tasks.opened();
-        Self { tasks: tasks.clone(), sid, answered: false }
+        Self { tasks: Hold::clone(tasks), sid, answered: false }
     }
 
     /// Whose answer this is.
@@ -86,7 +86,7 @@ impl Responder {
 impl Drop for Responder {
     fn drop(&mut self) {
         self.tasks.closed();
-        if self.answered || tasks::speaks_for(self.sid) {
+        if self.answered || current::speaks_for(self.sid) {
             return;
         }
         if thread::panicking() {

@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 use std::panic::PanicHookInfo;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use bindings::exports::nylon::ring::guest;
 use bindings::exports::nylon::ring_ext::{cancellation, data, entries, wakeable};
@@ -14,11 +13,13 @@ use bindings::nylon::ring_ext::{frames, log, state, timers};
 
 pub(crate) use bindings::nylon::ring::types::{Header, Request as Owned};
 
-use crate::call::Incoming;
+use crate::call::{self, Incoming};
 use crate::host::OWN_TOKENS;
 use crate::reply::Outcome;
 use crate::request::Head;
 use crate::shared::Shared;
+use crate::status::statuses;
+use crate::sync::Lock;
 use crate::{Host, Level, Plugin, Sid, Status};
 
 /// Made of `wit/`.
@@ -56,8 +57,7 @@ impl Wire {
         frames::send_frame(sid.as_raw(), Wit::Ok, payload).into()
     }
 
-    pub(crate) fn wake_after(&self, token: u64, delay: Duration) -> Status {
-        let nanos = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+    pub(crate) fn wake_after(&self, token: u64, nanos: u64) -> Status {
         timers::wake_after(token, nanos).into()
     }
 
@@ -81,35 +81,7 @@ impl Wire {
     }
 }
 
-impl From<Status> for Wit {
-    #[inline]
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Ok => Self::Ok,
-            Status::Err => Self::Err,
-            Status::Invalid => Self::Invalid,
-            Status::Unsupported => Self::Unsupported,
-            Status::StreamEnd => Self::StreamEnd,
-            Status::Panic => Self::Panic,
-            Status::Backpressure => Self::Backpressure,
-        }
-    }
-}
-
-impl From<Wit> for Status {
-    #[inline]
-    fn from(status: Wit) -> Self {
-        match status {
-            Wit::Ok => Self::Ok,
-            Wit::Err => Self::Err,
-            Wit::Invalid => Self::Invalid,
-            Wit::Unsupported => Self::Unsupported,
-            Wit::StreamEnd => Self::StreamEnd,
-            Wit::Panic => Self::Panic,
-            Wit::Backpressure => Self::Backpressure,
-        }
-    }
-}
+statuses!(Status => Wit, Wit => Status);
 
 /// Whose code runs, for the answer to a panic; 0 is nobody's.
 static RUNNING: AtomicU64 = AtomicU64::new(0);
@@ -132,9 +104,9 @@ fn panicked(panic: &PanicHookInfo<'_>) {
     }
 }
 
-/// The token of the timer that keeps calls open, and how long it takes.
+/// The token of the timer that keeps calls open, and how long it takes: an hour.
 const KEEP: u64 = OWN_TOKENS + 1;
-const KEEPING: Duration = Duration::from_secs(3600);
+const KEEPING: u64 = 3_600_000_000_000;
 
 /// Whether that timer is out.
 static KEPT: AtomicBool = AtomicBool::new(false);
@@ -149,19 +121,19 @@ fn keep() {
 }
 
 /// The plugin, once it is started.
-pub struct Instance<P>(RwLock<Option<Arc<Shared<P>>>>);
+pub struct Instance<P>(Lock<Option<Arc<Shared<P>>>>);
 
 impl<P> Instance<P> {
     /// One that isn't.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it is for a static")]
     pub const fn new() -> Self {
-        Self(RwLock::new(None))
+        Self(Lock::new(None))
     }
 }
 
 /// What runs for a call.
-pub type Handler<P> = fn(&Arc<Shared<P>>, Incoming<'_>) -> Outcome;
+pub type Handler<P> = call::Handler<fn(&Arc<Shared<P>>, Incoming<'_>) -> Outcome>;
 
 /// An entry: its name, and what runs.
 pub struct Entry<P> {
@@ -182,8 +154,22 @@ pub trait Component: 'static {
     /// What takes whole requests.
     const REQUESTS: Option<Handler<Self::Plugin>>;
 
+    /// Whether any of them is async. What turns those is in the component only then.
+    const WAITS: bool = waits(Self::ENTRIES, Self::REQUESTS.as_ref());
+
     /// Where the plugin is.
     fn instance() -> &'static Instance<Self::Plugin>;
+}
+
+const fn waits<P>(entries: &[Entry<P>], requests: Option<&Handler<P>>) -> bool {
+    let mut at = 0;
+    while at < entries.len() {
+        if entries[at].handler.waits {
+            return true;
+        }
+        at += 1;
+    }
+    matches!(requests, Some(handler) if handler.waits)
 }
 
 /// Goes into the plugin, for the call `sid` if it isn't 0.
@@ -193,7 +179,8 @@ fn enter<C: Component, R>(
     otherwise: R,
     body: impl FnOnce(&Arc<Shared<C::Plugin>>) -> R,
 ) -> R {
-    let plugin = C::instance().0.read().unwrap_or_else(PoisonError::into_inner);
+    // Nobody enters a component that is entered already.
+    let plugin = C::instance().0.lock();
     let Some(shared) = &*plugin else { return otherwise };
     RUNNING.store(sid, Relaxed);
     let said = body(shared);
@@ -206,13 +193,13 @@ fn enter<C: Component, R>(
 #[inline]
 fn call<P: Plugin>(
     shared: &Arc<Shared<P>>,
-    handler: Handler<P>,
+    handler: &Handler<P>,
     sid: u64,
     head: Head<'_>,
     payload: Vec<u8>,
 ) -> Wit {
     let payload = Cow::Owned(payload);
-    match handler(shared, Incoming { sid: Sid::from_raw(sid), head, payload }) {
+    match (handler.run)(shared, Incoming { sid: Sid::from_raw(sid), head, payload }) {
         Ok(()) => Wit::Ok,
         // Not what accepts it.
         Err(Status::Ok) => Wit::Err,
@@ -225,8 +212,7 @@ impl<C: Component> guest::Guest for C {
         std::panic::set_hook(Box::new(panicked));
         match Shared::start(Host { wire: Wire }) {
             Ok(shared) => {
-                let mut place = C::instance().0.write().unwrap_or_else(PoisonError::into_inner);
-                *place = Some(shared);
+                *C::instance().0.lock() = Some(shared);
                 Wit::Ok
             }
             Err(reason) => {
@@ -239,18 +225,26 @@ impl<C: Component> guest::Guest for C {
     fn handle(sid: u64, request: Owned, payload: Vec<u8>) -> Wit {
         enter::<C, _>(sid, Wit::Invalid, |shared| {
             if request.method != "CALL" {
-                let Some(handler) = C::REQUESTS else { return Wit::Unsupported };
+                let Some(handler) = &C::REQUESTS else { return Wit::Unsupported };
                 return call(shared, handler, sid, Head::Owned(request), payload);
             }
             let entry = C::ENTRIES.iter().find(|entry| entry.name == request.path);
             let Some(entry) = entry else { return Wit::Unsupported };
-            call(shared, entry.handler, sid, Head::Entry(entry.name), payload)
+            call(shared, &entry.handler, sid, Head::Entry(entry.name), payload)
         })
     }
 
     fn shutdown() {
-        enter::<C, _>(0, (), |shared| shared.stop());
-        drop(C::instance().0.write().unwrap_or_else(PoisonError::into_inner).take());
+        enter::<C, _>(0, (), |shared| {
+            if C::WAITS {
+                shared.stop();
+            } else {
+                shared.plugin.shutdown();
+            }
+        });
+        // Out of the place first: what is dropped may log.
+        let shared = C::instance().0.lock().take();
+        drop(shared);
     }
 }
 
@@ -263,7 +257,7 @@ impl<C: Component> entries::Guest for C {
     fn handle_entry(number: u32, sid: u64, payload: Vec<u8>) -> Wit {
         enter::<C, _>(sid, Wit::Invalid, |shared| {
             let Some(entry) = C::ENTRIES.get(number as usize) else { return Wit::Invalid };
-            call(shared, entry.handler, sid, Head::Entry(entry.name), payload)
+            call(shared, &entry.handler, sid, Head::Entry(entry.name), payload)
         })
     }
 }
@@ -280,7 +274,13 @@ impl<C: Component> data::Guest for C {
 
 impl<C: Component> cancellation::Guest for C {
     fn cancel(sid: u64) {
-        enter::<C, _>(0, (), |shared| shared.cancelled(Sid::from_raw(sid)));
+        enter::<C, _>(0, (), |shared| {
+            if C::WAITS {
+                shared.cancelled(Sid::from_raw(sid));
+            } else {
+                shared.plugin.cancelled(Sid::from_raw(sid));
+            }
+        });
     }
 }
 
@@ -289,6 +289,12 @@ impl<C: Component> wakeable::Guest for C {
         if token == KEEP {
             KEPT.store(false, Relaxed);
         }
-        enter::<C, _>(0, (), |shared| shared.woken(token));
+        enter::<C, _>(0, (), |shared| {
+            if C::WAITS {
+                shared.woken(token);
+            } else if token < OWN_TOKENS {
+                shared.plugin.woken(token);
+            }
+        });
     }
 }

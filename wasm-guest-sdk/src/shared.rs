@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::host::OWN_TOKENS;
 use crate::reply::Outcome;
-use crate::tasks::Tasks;
+use crate::tasks::{Hold, Tasks};
 use crate::{Host, Plugin, Sid, Status};
 
 /// What every handler is reached through.
 pub struct Shared<P> {
     /// The author's.
     pub plugin: P,
-    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) tasks: Hold,
 }
 
 impl<P: Plugin> Shared<P> {
@@ -28,7 +28,7 @@ impl<P: Plugin> Shared<P> {
     /// # Errors
     /// The call is refused.
     pub fn spawn(&self, sid: Sid, body: impl Future<Output = Outcome> + Send + 'static) -> Outcome {
-        self.tasks.start(sid, Box::pin(body))
+        Tasks::start(&self.tasks, sid, Box::pin(body))
     }
 
     pub(crate) fn data(&self, sid: Sid, data: &[u8]) -> Status {
@@ -67,10 +67,35 @@ pub const fn distinct(names: &[&str]) {
     while second < names.len() {
         let mut first = 0;
         while first < second {
-            assert!(!same(names[first], names[second]), "plugin!: two entries have the same name");
+            if same(names[first], names[second]) {
+                twice(names[first]);
+            }
             first += 1;
         }
         second += 1;
+    }
+}
+
+/// What a compiler can say is what it can put together: so the text is, byte by byte.
+const fn twice(name: &str) {
+    const BEGIN: &[u8] = b"plugin!: two entries are named `";
+    const END: &[u8] = b"`";
+    let mut text = [0; 256];
+    let mut len = 0;
+    let mut part = 0;
+    while part < 3 {
+        let bytes = [BEGIN, name.as_bytes(), END][part];
+        let mut at = 0;
+        while at < bytes.len() && len < text.len() {
+            text[len] = bytes[at];
+            at += 1;
+            len += 1;
+        }
+        part += 1;
+    }
+    match str::from_utf8(text.split_at(len).0) {
+        Ok(text) => panic!("{}", text),
+        Err(_) => panic!("plugin!: two entries have the same name"),
     }
 }
 
@@ -100,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "plugin!: two entries have the same name")]
+    #[should_panic(expected = "plugin!: two entries are named `echo`")]
     fn two_of_one_name_are_refused() {
         distinct(&["echo", "greet", "echo"]);
     }

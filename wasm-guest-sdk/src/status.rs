@@ -22,6 +22,28 @@ pub enum Status {
     Backpressure = 6,
 }
 
+/// A wall has the same statuses under the same names, in an enum of its own.
+macro_rules! statuses {
+    ($($from:ty => $to:ty),*) => {
+        $(impl From<$from> for $to {
+            #[inline]
+            fn from(status: $from) -> Self {
+                match status {
+                    <$from>::Ok => Self::Ok,
+                    <$from>::Err => Self::Err,
+                    <$from>::Invalid => Self::Invalid,
+                    <$from>::Unsupported => Self::Unsupported,
+                    <$from>::StreamEnd => Self::StreamEnd,
+                    <$from>::Panic => Self::Panic,
+                    <$from>::Backpressure => Self::Backpressure,
+                }
+            }
+        })*
+    };
+}
+
+pub(crate) use statuses;
+
 /// How much a line of the log matters.
 #[derive(Debug, Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {

@@ -12,19 +12,18 @@
 //!
 //! No lock is held while a future is polled or dropped, a waker is used, or the host is called.
 
-use std::cell::RefCell;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread;
-use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::current::within;
 use crate::host::OWN_TOKENS;
 use crate::inbox::Post;
 use crate::map::Map;
 use crate::reply::Outcome;
+use crate::sync::Lock;
 use crate::wall;
 use crate::{Host, Level, Sid, Status};
 
@@ -39,13 +38,14 @@ pub(crate) struct Tasks {
     host: Host,
     /// Tasks, and responders: how many calls are open without the host's being inside of one.
     open: AtomicUsize,
-    board: Mutex<Board>,
+    board: Lock<Board>,
 }
 
 struct Board {
     tasks: Map<Arc<Task>>,
     posts: Map<Arc<Post>>,
-    ready: Vec<Arc<Task>>,
+    /// Whose tasks can go on; some may be gone.
+    ready: Vec<u64>,
     /// Whether the host was asked for a `RUN` that hasn't come.
     asked: bool,
     /// Whether somebody polls what was ready, and looks again when that is done.
@@ -56,8 +56,8 @@ struct Board {
 /// One async handler that runs.
 struct Task {
     sid: Sid,
-    tasks: Arc<Tasks>,
-    state: Mutex<State>,
+    tasks: Hold,
+    state: Lock<State>,
 }
 
 struct State {
@@ -72,12 +72,30 @@ enum Phase {
     Over,
 }
 
+/// The tasks, for as long as somebody has them.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) type Hold = Arc<Tasks>;
+
+/// The same: an instance ends with its plugin, so nobody counts who has them.
+#[cfg(target_family = "wasm")]
+pub(crate) type Hold = &'static Tasks;
+
+#[cfg(not(target_family = "wasm"))]
+fn hold(tasks: Tasks) -> Hold {
+    Arc::new(tasks)
+}
+
+#[cfg(target_family = "wasm")]
+fn hold(tasks: Tasks) -> Hold {
+    Box::leak(Box::new(tasks))
+}
+
 impl Tasks {
-    pub(crate) fn new(host: Host) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(host: Host) -> Hold {
+        hold(Self {
             host,
             open: AtomicUsize::new(0),
-            board: Mutex::new(Board {
+            board: Lock::new(Board {
                 tasks: Map::new(),
                 posts: Map::new(),
                 ready: Vec::new(),
@@ -111,12 +129,12 @@ impl Tasks {
     }
 
     /// Runs an async handler until its first wait, and takes it in if there is one.
-    pub(crate) fn start(self: &Arc<Self>, sid: Sid, body: Body) -> Outcome {
-        let state = Mutex::new(State { phase: Phase::Waits(body), notified: false });
-        let task = Arc::new(Task { sid, tasks: self.clone(), state });
-        self.opened();
+    pub(crate) fn start(hold: &Hold, sid: Sid, body: Body) -> Outcome {
+        let state = Lock::new(State { phase: Phase::Waits(body), notified: false });
+        let task = Arc::new(Task { sid, tasks: Hold::clone(hold), state });
+        hold.opened();
         // Before it is polled, so that a cancel finds it.
-        lock(&self.board).tasks.insert(sid.as_raw(), task.clone());
+        hold.board.lock().tasks.insert(sid.as_raw(), task.clone());
         match task.poll() {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => Ok(()),
@@ -124,30 +142,30 @@ impl Tasks {
     }
 
     /// Nobody waits for this call any more: its future is dropped.
-    pub(crate) fn cancel(self: &Arc<Self>, sid: Sid) {
+    pub(crate) fn cancel(&self, sid: Sid) {
         if let Some(task) = self.forget(sid) {
             task.cancel();
         }
     }
 
     /// Drops everything: the plugin stops.
-    pub(crate) fn clear(self: &Arc<Self>) {
-        let (tasks, posts, ready, sleepers) = {
-            let mut board = lock(&self.board);
+    pub(crate) fn clear(&self) {
+        let (tasks, posts, sleepers) = {
+            let mut board = self.board.lock();
             let board = &mut *board;
-            let (tasks, posts) = (board.tasks.take(), board.posts.take());
-            (tasks, posts, std::mem::take(&mut board.ready), board.clock.clear())
+            board.ready.clear();
+            (board.tasks.take(), board.posts.take(), board.clock.clear())
         };
         for task in tasks {
             self.closed();
             task.cancel();
         }
-        self.contain(|| drop((posts, ready, sleepers)));
+        self.contain(|| drop((posts, sleepers)));
     }
 
     /// The task of this call, which is over.
     fn forget(&self, sid: Sid) -> Option<Arc<Task>> {
-        let task = lock(&self.board).tasks.remove(sid.as_raw())?;
+        let task = self.board.lock().tasks.remove(sid.as_raw())?;
         self.closed();
         Some(task)
     }
@@ -155,7 +173,7 @@ impl Tasks {
     /// The host has woken the plugin.
     pub(crate) fn woken(&self, token: u64) {
         let (wakers, mine) = {
-            let mut board = lock(&self.board);
+            let mut board = self.board.lock();
             if token == RUN {
                 board.asked = false;
             }
@@ -174,13 +192,15 @@ impl Tasks {
 
     /// Polls what is ready now. What gets ready meanwhile has its turn when the host has had its.
     fn run(&self) {
-        let ready = std::mem::take(&mut lock(&self.board).ready);
-        for task in ready {
+        let ready = std::mem::take(&mut self.board.lock().ready);
+        for sid in ready {
+            let task = self.board.lock().tasks.get(sid).cloned();
+            let Some(task) = task else { continue };
             if let Poll::Ready(Err(status)) = task.poll() {
                 self.host.wire.answer(task.sid, too_late(status), &[]);
             }
         }
-        let mut board = lock(&self.board);
+        let mut board = self.board.lock();
         board.running = false;
         if !board.ready.is_empty() && !board.asked {
             board.asked = true;
@@ -190,9 +210,9 @@ impl Tasks {
     }
 
     /// A task can go on.
-    fn ready(&self, task: Arc<Task>) {
-        let mut board = lock(&self.board);
-        board.ready.push(task);
+    fn ready(&self, sid: Sid) {
+        let mut board = self.board.lock();
+        board.ready.push(sid.as_raw());
         if board.running || board.asked {
             return;
         }
@@ -204,8 +224,8 @@ impl Tasks {
     /// Asks for the one wake. If there is none to be had, timers are out, and the first of them
     /// will do.
     fn ask(&self) {
-        if self.host.wire.wake_after(RUN, Duration::ZERO) != Status::Ok {
-            lock(&self.board).asked = false;
+        if self.host.wire.wake_after(RUN, 0) != Status::Ok {
+            self.board.lock().asked = false;
         }
     }
 
@@ -213,18 +233,18 @@ impl Tasks {
     /// until it wakes the plugin for something else.
     fn refill(&self) -> Status {
         loop {
-            let Some(ask) = lock(&self.board).clock.refill() else { return Status::Ok };
+            let Some(ask) = self.board.lock().clock.refill() else { return Status::Ok };
             let said = self.host.wire.wake_after(ask.token, ask.delay);
             if said != Status::Ok {
-                lock(&self.board).clock.refused(ask.token);
+                self.board.lock().clock.refused(ask.token);
                 return said;
             }
         }
     }
 
     /// Somebody begins to sleep. None if there are no timers at all.
-    pub(crate) fn sleep(&self, duration: Duration, waker: Waker) -> Option<u64> {
-        let sleeper = lock(&self.board).clock.begin(duration, waker);
+    pub(crate) fn sleep(&self, nanos: u64, waker: Waker) -> Option<u64> {
+        let sleeper = self.board.lock().clock.begin(nanos, waker);
         if self.refill() == Status::Unsupported {
             self.wake_up(sleeper);
             return None;
@@ -235,19 +255,19 @@ impl Tasks {
     /// Whether somebody still sleeps, who has this waker now.
     pub(crate) fn sleeps_on(&self, sleeper: u64, waker: Waker) -> bool {
         // What comes back is dropped when the lock is not held any more.
-        let renewed = lock(&self.board).clock.renew(sleeper, waker);
+        let renewed = self.board.lock().clock.renew(sleeper, waker);
         renewed.is_ok()
     }
 
     /// Somebody sleeps no more.
     pub(crate) fn wake_up(&self, sleeper: u64) {
-        let waker = lock(&self.board).clock.end(sleeper);
+        let waker = self.board.lock().clock.end(sleeper);
         drop(waker);
     }
 
     /// Where data for this call goes.
     pub(crate) fn post_of(&self, sid: Sid) -> Arc<Post> {
-        let mut board = lock(&self.board);
+        let mut board = self.board.lock();
         if let Some(post) = board.posts.get(sid.as_raw()) {
             return post.clone();
         }
@@ -258,7 +278,7 @@ impl Tasks {
 
     /// Its inbox is gone.
     pub(crate) fn forget_post(&self, sid: Sid, post: &Arc<Post>) {
-        let mut board = lock(&self.board);
+        let mut board = self.board.lock();
         if board.posts.get(sid.as_raw()).is_some_and(|other| Arc::ptr_eq(other, post)) {
             let post = board.posts.remove(sid.as_raw());
             drop(board);
@@ -277,12 +297,7 @@ impl Tasks {
     }
 
     fn post(&self, sid: Sid) -> Option<Arc<Post>> {
-        lock(&self.board).posts.get(sid.as_raw()).cloned()
-    }
-
-    /// The tasks of the plugin whose async handler runs on this thread.
-    pub(crate) fn current() -> Option<Arc<Self>> {
-        CURRENT.with_borrow(|current| current.as_ref().map(|current| current.tasks.clone()))
+        self.board.lock().posts.get(sid.as_raw()).cloned()
     }
 
     /// Runs what concerns no call any more. Its panic goes to the log.
@@ -298,7 +313,7 @@ impl Task {
     fn poll(self: &Arc<Self>) -> Poll<Outcome> {
         let Some(mut body) = self.begin() else { return Poll::Pending };
         let waker = Waker::from(self.clone());
-        let polled = within(&self.tasks, self.sid, false, || {
+        let polled = within(Some(&self.tasks), self.sid, false, || {
             wall::contain(|| body.as_mut().poll(&mut Context::from_waker(&waker)))
         });
         match polled {
@@ -323,7 +338,7 @@ impl Task {
     }
 
     fn begin(&self) -> Option<Body> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         match std::mem::replace(&mut state.phase, Phase::Polled) {
             Phase::Waits(body) => {
                 state.notified = false;
@@ -337,8 +352,8 @@ impl Task {
     }
 
     /// It waits again, or is handed back if it was cancelled meanwhile.
-    fn put_back(self: &Arc<Self>, body: Body) -> Option<Body> {
-        let mut state = lock(&self.state);
+    fn put_back(&self, body: Body) -> Option<Body> {
+        let mut state = self.state.lock();
         if matches!(state.phase, Phase::Over) {
             return Some(body);
         }
@@ -346,18 +361,18 @@ impl Task {
         let notified = state.notified;
         drop(state);
         if notified {
-            self.tasks.ready(self.clone());
+            self.tasks.ready(self.sid);
         }
         None
     }
 
     fn finish(&self) {
-        lock(&self.state).phase = Phase::Over;
+        self.state.lock().phase = Phase::Over;
         drop(self.tasks.forget(self.sid));
     }
 
     fn cancel(&self) {
-        let before = std::mem::replace(&mut lock(&self.state).phase, Phase::Over);
+        let before = std::mem::replace(&mut self.state.lock().phase, Phase::Over);
         if let Phase::Waits(body) = before {
             self.discard(body);
         }
@@ -365,7 +380,7 @@ impl Task {
 
     /// Drops a future whose call is over, which is the author's code too.
     fn discard(&self, body: Body) {
-        within(&self.tasks, self.sid, true, || self.tasks.contain(|| drop(body)));
+        within(Some(&self.tasks), self.sid, true, || self.tasks.contain(|| drop(body)));
     }
 }
 
@@ -375,50 +390,15 @@ impl Wake for Task {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let before = std::mem::replace(&mut state.notified, true);
         // While it is polled, whoever polls it sees that it is notified.
         let waits = matches!(state.phase, Phase::Waits(_));
         drop(state);
         if waits && !before {
-            self.tasks.ready(self.clone());
+            self.tasks.ready(self.sid);
         }
     }
-}
-
-/// What runs on this thread.
-struct Current {
-    tasks: Arc<Tasks>,
-    sid: Sid,
-    over: bool,
-}
-
-thread_local! {
-    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
-}
-
-/// Runs what speaks for this call: a panic in it is answered by whoever contains it, and if the
-/// call is over, nothing is answered at all.
-pub(crate) fn within<R>(tasks: &Arc<Tasks>, sid: Sid, over: bool, body: impl FnOnce() -> R) -> R {
-    struct Reset(Option<Current>);
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            let before = self.0.take();
-            drop(CURRENT.replace(before));
-        }
-    }
-    wall::runs(sid);
-    let current = Current { tasks: tasks.clone(), sid, over };
-    let _reset = Reset(CURRENT.replace(Some(current)));
-    body()
-}
-
-/// Whether somebody up this thread's stack answers for this call, or nobody has to.
-pub(crate) fn speaks_for(sid: Sid) -> bool {
-    CURRENT.with_borrow(|current| {
-        let current = current.as_ref().filter(|current| current.sid == sid);
-        current.is_some_and(|current| current.over || thread::panicking())
-    })
 }
 
 /// The answer to a call that is refused after it was taken.
@@ -448,9 +428,4 @@ impl Future for YieldNow {
         context.waker().wake_by_ref();
         Poll::Pending
     }
-}
-
-/// Nothing of an author's runs under these locks, so a poisoned one is as good as new.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
