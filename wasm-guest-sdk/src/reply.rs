@@ -77,7 +77,8 @@ impl When for Later {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an answer to a call",
     note = "return bytes, text, `()`, a `Status`, a `Reply`, or a `Result` of one of these; \
-            a handler that takes a `Deferred` returns `()`, since its responder answers"
+            a handler that takes a `Deferred` returns `()`, since its responder answers",
+    note = "the table says of an async handler that it is: `\"name\" => async handler`"
 )]
 pub trait IntoReply<'a, When = Now> {
     /// The reply.
