@@ -12,11 +12,13 @@ use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{BARE, WASI, guest};
+
+const CASE: &str = "acme:text/case@1.0.0";
 
 struct Unpark(Thread);
 
@@ -138,6 +140,59 @@ fn a_reload_takes_the_new_file_and_a_broken_one_leaves_the_old_one_serving() {
     assert_ne!(host.about("plugin").unwrap().sha256, before);
     assert!(!ask(&plugin, "words", b"one two one").unwrap().is_empty());
     assert_eq!(plugin.metrics().reloads, 1);
+}
+
+/// Waits until it is so.
+#[track_caller]
+fn eventually(what: &str, so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !so() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{what}");
+        thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_reload_lets_calls_end_in_the_instances_that_have_them() {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    for (policy, at_once) in [(Policy::Single, 1), (Policy::Pool(2), 2), (Policy::PerCall(2), 2)] {
+        let (enters, entered) = mpsc::channel();
+        let (let_go, waits) = mpsc::channel::<()>();
+        let (enters, waits) = (Mutex::new(enters), Mutex::new(waits));
+        let upper = move |text: &[u8]| {
+            enters.lock().unwrap().send(()).unwrap();
+            waits.lock().unwrap().recv_timeout(PATIENCE).expect("it is let go");
+            text.to_ascii_uppercase()
+        };
+        let options = LoadOptions::new().instances(policy).host_function(CASE, "upper", upper);
+        let host = Host::new();
+        let source = Source::component(guest("crashing", BARE));
+        let plugin = host.load_with("plugin", source, options).unwrap();
+        thread::scope(|scope| {
+            let calls = ["one", "two"].map(|text| {
+                let plugin = &plugin;
+                scope.spawn(move || ask(plugin, "upper", text.as_bytes()))
+            });
+            for _ in 0..at_once {
+                entered.recv_timeout(PATIENCE).unwrap();
+            }
+            eventually("the other waits", || plugin.metrics().calls.in_flight == 2);
+            let reload = scope.spawn(|| host.reload_with_grace("plugin", PATIENCE));
+            // What comes after the switch doesn't wait for what came before it.
+            eventually("the new one serves", || {
+                let soon = Duration::from_millis(50);
+                block_on(plugin.call_response_timeout("echo", b"new", soon)).is_ok()
+            });
+            assert!(!reload.is_finished(), "{policy:?}");
+            assert!(calls.iter().all(|call| !call.is_finished()), "{policy:?}");
+            let_go.send(()).unwrap();
+            let_go.send(()).unwrap();
+            assert_eq!(calls.map(|call| call.join().unwrap().unwrap()), ["ONE", "TWO"]);
+            reload.join().unwrap().unwrap();
+        });
+        assert_eq!(ask(&plugin, "echo", b"new").unwrap(), "new");
+        assert_eq!(plugin.metrics().calls.faults.instance_lost, 0, "{policy:?}");
+    }
 }
 
 #[test]
