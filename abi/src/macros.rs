@@ -153,7 +153,9 @@ macro_rules! __define_plugin {
                     $crate::plugin::Entry {
                         name: $name,
                         call: |cx, sid, payload| {
-                            $crate::plugin::Handler::call(&$x, cx, sid, payload)
+                            $crate::plugin::answer(cx, sid, || {
+                                $crate::plugin::Handler::call(&$x, cx, sid, payload)
+                            })
                         },
                     }
                 ),*];
@@ -165,7 +167,9 @@ macro_rules! __define_plugin {
         fallback: $x:expr $(, $($rest:tt)*)?) => {
         $crate::__define_plugin! {
             @ [$s] [$i] [$n] [$v] [$($a)*] [$($c)* .fallback(|cx, sid, request, payload| {
-                $crate::plugin::FallbackHandler::call(&$x, cx, sid, request, payload)
+                $crate::plugin::answer(cx, sid, || {
+                    $crate::plugin::FallbackHandler::call(&$x, cx, sid, request, payload)
+                })
             })] $($($rest)*)?
         }
     };

@@ -1,30 +1,68 @@
 //! What a handler is called with.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str;
 
 use crate::current;
 use crate::reply::Outcome;
-use crate::request::Head;
+use crate::request::{Head, KeptHead};
 use crate::shared::Shared;
 use crate::tasks::Hold;
 use crate::{Host, Later, Now, Plugin, Reply, Request, Responder, Sid, Status, When};
 
-/// A call as it came in.
+/// A call, borrowed: nothing in it has to be dropped, so it costs no more than its parts.
+#[derive(Copy, Clone)]
 pub struct Incoming<'a> {
     pub(crate) sid: Sid,
     pub(crate) head: Head<'a>,
-    pub(crate) payload: Cow<'a, [u8]>,
+    pub(crate) payload: &'a [u8],
 }
 
-impl Incoming<'_> {
+/// The same for as long as anybody wants it.
+pub struct Kept {
+    pub(crate) sid: Sid,
+    pub(crate) head: KeptHead,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// As a call comes in: borrowed from the host.
+#[cfg(not(target_family = "wasm"))]
+pub type Arrived<'a> = Incoming<'a>;
+
+/// As a call comes in: in the sandbox nothing is borrowed.
+#[cfg(target_family = "wasm")]
+pub type Arrived<'a> = Kept;
+
+impl<'a> Incoming<'a> {
     /// The same for as long as anybody wants it.
+    #[cfg(not(target_family = "wasm"))]
     #[must_use]
-    pub fn into_owned(self) -> Incoming<'static> {
-        let payload = Cow::Owned(self.payload.into_owned());
-        Incoming { sid: self.sid, head: self.head.into_owned(), payload }
+    pub fn keep(self) -> Kept {
+        Kept { sid: self.sid, head: self.head.keep(), payload: self.payload.to_vec() }
+    }
+
+    /// Itself.
+    #[inline]
+    #[must_use]
+    pub fn borrow(&self) -> Self {
+        *self
+    }
+}
+
+impl Kept {
+    /// Itself.
+    #[cfg(target_family = "wasm")]
+    #[must_use]
+    pub fn keep(self) -> Self {
+        self
+    }
+
+    /// What a handler is called with.
+    #[inline]
+    #[must_use]
+    pub fn borrow(&self) -> Incoming<'_> {
+        Incoming { sid: self.sid, head: self.head.borrow(), payload: &self.payload }
     }
 
     /// Whose it is.
@@ -37,27 +75,31 @@ impl Incoming<'_> {
 /// One call, borrowed for as long as its handler runs.
 #[derive(Copy, Clone)]
 pub struct Call<'a> {
+    host: &'a Host,
     tasks: &'a Hold,
-    incoming: &'a Incoming<'a>,
+    incoming: Incoming<'a>,
 }
 
 impl<'a> Call<'a> {
     /// Its number, which no other call of this plugin has.
+    #[inline]
     #[must_use]
     pub fn sid(&self) -> Sid {
         self.incoming.sid
     }
 
     /// Its payload.
+    #[inline]
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
-        &self.incoming.payload
+        self.incoming.payload
     }
 
     /// The host; clone it to keep it.
+    #[inline]
     #[must_use]
     pub fn host(&self) -> &'a Host {
-        self.tasks.host()
+        self.host
     }
 
     /// Keeps a value with this call, for as long as it is open.
@@ -79,8 +121,8 @@ impl<'a> Call<'a> {
         current::within(None, self.sid(), false, body)
     }
 
-    pub(crate) fn head(&self) -> &'a Head<'a> {
-        &self.incoming.head
+    pub(crate) fn head(&self) -> Head<'a> {
+        self.incoming.head
     }
 }
 
@@ -207,9 +249,9 @@ pub struct Handler<F> {
 #[inline]
 pub fn extract<'a, P: Plugin, A: FromCall<'a>>(
     shared: &'a Shared<P>,
-    incoming: &'a Incoming<'a>,
+    incoming: Incoming<'a>,
 ) -> Result<(Call<'a>, A, PhantomData<A::When>), Outcome> {
-    let call = Call { tasks: &shared.tasks, incoming };
+    let call = Call { host: &shared.host, tasks: &shared.tasks, incoming };
     match A::from_call(call) {
         Ok(wanted) => Ok((call, wanted, PhantomData)),
         Err(reply) => Err(call.host().deliver(call.sid(), reply)),

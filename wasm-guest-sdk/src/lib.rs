@@ -102,7 +102,7 @@ pub use tasks::{YieldNow, yield_now};
 /// What [`plugin!`] is made of. No author names it.
 #[doc(hidden)]
 pub mod inside {
-    pub use crate::call::{Handler, Incoming, extract};
+    pub use crate::call::{Arrived, Handler, extract};
     pub use crate::reply::{Outcome, conclude, settle};
     pub use crate::shared::{Shared, distinct};
     #[cfg(not(target_family = "wasm"))]

@@ -208,12 +208,12 @@ macro_rules! __plugin_handler {
         $crate::inside::Handler {
             waits: true,
             run: |shared: &$crate::inside::Arc<$crate::inside::Shared<$p>>,
-                  incoming: $crate::inside::Incoming<'_>|
+                  incoming: $crate::inside::Arrived<'_>|
              -> $crate::inside::Outcome {
                 let task = $crate::inside::Arc::clone(shared);
-                let incoming = incoming.into_owned();
+                let incoming = incoming.keep();
                 shared.spawn(incoming.sid(), async move {
-                    match $crate::inside::extract(&task, &incoming) {
+                    match $crate::inside::extract(&task, incoming.borrow()) {
                         Ok((call, wanted, when)) => {
                             let returned = ($handler)(&task.plugin, wanted).await;
                             $crate::inside::conclude(call, when, returned)
@@ -228,9 +228,9 @@ macro_rules! __plugin_handler {
         $crate::inside::Handler {
             waits: false,
             run: |shared: &$crate::inside::Arc<$crate::inside::Shared<$p>>,
-                  incoming: $crate::inside::Incoming<'_>|
+                  incoming: $crate::inside::Arrived<'_>|
              -> $crate::inside::Outcome {
-                match $crate::inside::extract(shared, &incoming) {
+                match $crate::inside::extract(shared, incoming.borrow()) {
                     Ok((call, wanted, when)) => {
                         $crate::inside::settle(call, when, || ($handler)(&shared.plugin, wanted))
                     }

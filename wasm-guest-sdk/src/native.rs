@@ -1,6 +1,5 @@
 //! The native wall: what [`plugin!`](crate::plugin!) hands to `define_plugin!`.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use ringbox_abi::{CALL_METHOD, LogLevel, RequestView};
 
 pub(crate) use ringbox_abi::plugin::contain;
 
-use crate::call::{Handler, Incoming};
+use crate::call::{Arrived, Handler, Incoming};
 use crate::reply::Outcome;
 use crate::request::Head;
 use crate::shared::Shared;
@@ -94,10 +93,9 @@ pub fn entry<P: Plugin>(
     sid: u64,
     name: &'static str,
     payload: &[u8],
-    handler: Handler<impl FnOnce(&State<P>, Incoming<'_>) -> Outcome>,
+    handler: Handler<impl FnOnce(&State<P>, Arrived<'_>) -> Outcome>,
 ) -> abi::Reply {
     let head = Head::Entry(name);
-    let payload = Cow::Borrowed(payload);
     replied((handler.run)(cx.state(), Incoming { sid: Sid::from_raw(sid), head, payload }))
 }
 
@@ -108,13 +106,12 @@ pub fn request<P: Plugin>(
     sid: u64,
     request: RequestView<'_>,
     payload: &[u8],
-    handler: Handler<impl FnOnce(&State<P>, Incoming<'_>) -> Outcome>,
+    handler: Handler<impl FnOnce(&State<P>, Arrived<'_>) -> Outcome>,
 ) -> abi::Reply {
     if request.method() == CALL_METHOD {
         return abi::Reply::Refused(ringbox_abi::Status::Unsupported);
     }
     let head = Head::View(request);
-    let payload = Cow::Borrowed(payload);
     replied((handler.run)(cx.state(), Incoming { sid: Sid::from_raw(sid), head, payload }))
 }
 

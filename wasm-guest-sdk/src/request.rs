@@ -8,22 +8,36 @@ use crate::Call;
 use crate::sandbox::{Header, Owned};
 
 /// What a call says of itself beside its payload.
+#[derive(Copy, Clone)]
 pub(crate) enum Head<'a> {
     /// It is of an entry with this name.
     Entry(&'static str),
     /// It is a whole request, borrowed from the host.
     #[cfg(not(target_family = "wasm"))]
     View(ringbox_abi::RequestView<'a>),
-    /// In the sandbox nothing is borrowed.
-    #[cfg(target_family = "wasm")]
-    #[expect(dead_code, reason = "it uses the lifetime, and cannot be made")]
-    View(std::convert::Infallible, std::marker::PhantomData<&'a ()>),
-    /// It is a whole request.
-    Owned(Owned),
+    /// It is a whole request that is kept.
+    Kept(&'a Owned),
+}
+
+/// The same for as long as anybody wants it.
+pub(crate) enum KeptHead {
+    Entry(&'static str),
+    Request(Owned),
+}
+
+impl KeptHead {
+    #[inline]
+    pub(crate) fn borrow(&self) -> Head<'_> {
+        match self {
+            Self::Entry(name) => Head::Entry(name),
+            Self::Request(owned) => Head::Kept(owned),
+        }
+    }
 }
 
 /// A whole request that is the plugin's own.
 #[cfg(not(target_family = "wasm"))]
+#[derive(Clone)]
 pub(crate) struct Owned {
     path: String,
     method: String,
@@ -32,29 +46,25 @@ pub(crate) struct Owned {
 }
 
 #[cfg(not(target_family = "wasm"))]
+#[derive(Clone)]
 struct Header {
     key: String,
     value: String,
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl Head<'_> {
-    pub(crate) fn into_owned(self) -> Head<'static> {
+    pub(crate) fn keep(self) -> KeptHead {
+        let header = |(key, value): (&str, &str)| Header { key: key.into(), value: value.into() };
         match self {
-            Self::Entry(name) => Head::Entry(name),
-            #[cfg(not(target_family = "wasm"))]
-            Self::View(view) => {
-                let header =
-                    |(key, value): (&str, &str)| Header { key: key.into(), value: value.into() };
-                Head::Owned(Owned {
-                    path: view.path().into(),
-                    method: view.method().into(),
-                    query: view.query().into(),
-                    headers: view.headers().map(header).collect(),
-                })
-            }
-            #[cfg(target_family = "wasm")]
-            Self::View(never, _) => match never {},
-            Self::Owned(owned) => Head::Owned(owned),
+            Self::Entry(name) => KeptHead::Entry(name),
+            Self::View(view) => KeptHead::Request(Owned {
+                path: view.path().into(),
+                method: view.method().into(),
+                query: view.query().into(),
+                headers: view.headers().map(header).collect(),
+            }),
+            Self::Kept(owned) => KeptHead::Request(owned.clone()),
         }
     }
 }
@@ -79,9 +89,7 @@ impl<'a> Request<'a> {
             Head::Entry(_) => "CALL",
             #[cfg(not(target_family = "wasm"))]
             Head::View(view) => view.method(),
-            #[cfg(target_family = "wasm")]
-            Head::View(never, _) => match *never {},
-            Head::Owned(owned) => &owned.method,
+            Head::Kept(owned) => &owned.method,
         }
     }
 
@@ -92,9 +100,7 @@ impl<'a> Request<'a> {
             Head::Entry(name) => name,
             #[cfg(not(target_family = "wasm"))]
             Head::View(view) => view.path(),
-            #[cfg(target_family = "wasm")]
-            Head::View(never, _) => match *never {},
-            Head::Owned(owned) => &owned.path,
+            Head::Kept(owned) => &owned.path,
         }
     }
 
@@ -105,9 +111,7 @@ impl<'a> Request<'a> {
             Head::Entry(_) => "",
             #[cfg(not(target_family = "wasm"))]
             Head::View(view) => view.query(),
-            #[cfg(target_family = "wasm")]
-            Head::View(never, _) => match *never {},
-            Head::Owned(owned) => &owned.query,
+            Head::Kept(owned) => &owned.query,
         }
     }
 
@@ -118,9 +122,7 @@ impl<'a> Request<'a> {
             Head::Entry(_) => Inner::Owned([].iter()),
             #[cfg(not(target_family = "wasm"))]
             Head::View(view) => Inner::View(view.headers()),
-            #[cfg(target_family = "wasm")]
-            Head::View(never, _) => match *never {},
-            Head::Owned(owned) => Inner::Owned(owned.headers.iter()),
+            Head::Kept(owned) => Inner::Owned(owned.headers.iter()),
         })
     }
 

@@ -1,6 +1,5 @@
 //! The sandbox: what [`plugin!`](crate::plugin!) makes a component of.
 
-use std::borrow::Cow;
 use std::panic::PanicHookInfo;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -13,10 +12,10 @@ use bindings::nylon::ring_ext::{frames, log, state, timers};
 
 pub(crate) use bindings::nylon::ring::types::{Header, Request as Owned};
 
-use crate::call::{self, Incoming};
+use crate::call::{self, Arrived, Kept};
 use crate::host::OWN_TOKENS;
 use crate::reply::Outcome;
-use crate::request::Head;
+use crate::request::KeptHead;
 use crate::shared::Shared;
 use crate::status::statuses;
 use crate::sync::Lock;
@@ -133,7 +132,7 @@ impl<P> Instance<P> {
 }
 
 /// What runs for a call.
-pub type Handler<P> = call::Handler<fn(&Arc<Shared<P>>, Incoming<'_>) -> Outcome>;
+pub type Handler<P> = call::Handler<fn(&Arc<Shared<P>>, Arrived<'_>) -> Outcome>;
 
 /// An entry: its name, and what runs.
 pub struct Entry<P> {
@@ -195,11 +194,10 @@ fn call<P: Plugin>(
     shared: &Arc<Shared<P>>,
     handler: &Handler<P>,
     sid: u64,
-    head: Head<'_>,
+    head: KeptHead,
     payload: Vec<u8>,
 ) -> Wit {
-    let payload = Cow::Owned(payload);
-    match (handler.run)(shared, Incoming { sid: Sid::from_raw(sid), head, payload }) {
+    match (handler.run)(shared, Kept { sid: Sid::from_raw(sid), head, payload }) {
         Ok(()) => Wit::Ok,
         // Not what accepts it.
         Err(Status::Ok) => Wit::Err,
@@ -226,11 +224,11 @@ impl<C: Component> guest::Guest for C {
         enter::<C, _>(sid, Wit::Invalid, |shared| {
             if request.method != "CALL" {
                 let Some(handler) = &C::REQUESTS else { return Wit::Unsupported };
-                return call(shared, handler, sid, Head::Owned(request), payload);
+                return call(shared, handler, sid, KeptHead::Request(request), payload);
             }
             let entry = C::ENTRIES.iter().find(|entry| entry.name == request.path);
             let Some(entry) = entry else { return Wit::Unsupported };
-            call(shared, &entry.handler, sid, Head::Entry(entry.name), payload)
+            call(shared, &entry.handler, sid, KeptHead::Entry(entry.name), payload)
         })
     }
 
@@ -257,7 +255,7 @@ impl<C: Component> entries::Guest for C {
     fn handle_entry(number: u32, sid: u64, payload: Vec<u8>) -> Wit {
         enter::<C, _>(sid, Wit::Invalid, |shared| {
             let Some(entry) = C::ENTRIES.get(number as usize) else { return Wit::Invalid };
-            call(shared, &entry.handler, sid, Head::Entry(entry.name), payload)
+            call(shared, &entry.handler, sid, KeptHead::Entry(entry.name), payload)
         })
     }
 }

@@ -11,6 +11,8 @@ use crate::{Host, Plugin, Sid, Status};
 pub struct Shared<P> {
     /// The author's.
     pub plugin: P,
+    /// Also here: an answer goes the shortest way.
+    pub(crate) host: Host,
     pub(crate) tasks: Hold,
 }
 
@@ -18,7 +20,9 @@ impl<P: Plugin> Shared<P> {
     /// Starts the plugin.
     pub(crate) fn start(host: Host) -> Result<Arc<Self>, String> {
         match P::new(&host) {
-            Ok(plugin) => Ok(Arc::new(Self { plugin, tasks: Tasks::new(host) })),
+            Ok(plugin) => {
+                Ok(Arc::new(Self { plugin, host: host.clone(), tasks: Tasks::new(host) }))
+            }
             Err(error) => Err(error.to_string()),
         }
     }

@@ -1,5 +1,6 @@
 //! The functions that C is given. All of them go through [`edge`]: the context is checked, a panic
-//! is caught, and there is an answer to fall back on.
+//! is caught, and there is an answer to fall back on. (Calls go through [`call_edge`] and [`answer`],
+//! which do the same in two halves.)
 
 #![expect(unsafe_code, reason = "these functions are the boundary: they take what C hands them")]
 
@@ -95,6 +96,24 @@ fn edge<P: DefinedPlugin, R: Copy>(
     contain(|| body(plugin)).unwrap_or(otherwise)
 }
 
+/// The same for what runs handlers of calls. [`answer`] contains those, and nothing else in there
+/// panics: to contain it all once more would be felt by every call.
+#[inline]
+fn call_edge<P: DefinedPlugin>(
+    ctx: *mut c_void,
+    body: impl FnOnce(&'static Plugin<P::State>, &Cx<P::State>) -> RawStatus,
+) -> RawStatus {
+    let plugin = P::plugin();
+    if !ptr::eq(ctx, ptr::from_ref(plugin).cast()) {
+        return RawStatus::INVALID;
+    }
+    // SAFETY: by contract `shutdown` isn't called before this function has returned.
+    match unsafe { plugin.cx() } {
+        Some(cx) => body(plugin, cx),
+        None => RawStatus::INVALID,
+    }
+}
+
 /// Runs `body`; the message of its panic if it has one. For what a plugin runs beside its handlers,
 /// which are contained anyway.
 ///
@@ -122,9 +141,11 @@ fn message(panic: Box<dyn Any + Send>) -> String {
     text
 }
 
-/// Runs a handler that answers `sid`; its panic is an answer too.
+/// Runs a handler that answers `sid`; its panic is an answer too. It is a part of each entry, so that
+/// an entry that never returns some kind of reply has no code for it.
+#[doc(hidden)]
 #[inline]
-fn answer<S>(cx: &Cx<S>, sid: u64, handler: impl FnOnce() -> Reply) -> RawStatus {
+pub fn answer<S>(cx: &Cx<S>, sid: u64, handler: impl FnOnce() -> Reply) -> RawStatus {
     let reply = contain(handler).unwrap_or_else(|message| panicked(&message));
     match reply {
         Reply::Later => {}
@@ -211,9 +232,7 @@ unsafe extern "C" fn handle<P: DefinedPlugin>(
     request: *const NrRequest,
     payload: NrBytes,
 ) -> RawStatus {
-    edge::<P, _>(ctx, RawStatus::INVALID, |plugin| {
-        // SAFETY: by contract `shutdown` isn't called before this function has returned.
-        let Some(cx) = (unsafe { plugin.cx() }) else { return RawStatus::INVALID };
+    call_edge::<P>(ctx, |plugin, cx| {
         // SAFETY: by contract the payload is the host's and rests for this call.
         let Ok(payload) = (unsafe { payload.as_slice() }) else { return RawStatus::INVALID };
         // SAFETY: by contract null, or a request that is the host's and rests for this call.
@@ -223,17 +242,35 @@ unsafe extern "C" fn handle<P: DefinedPlugin>(
             Err(status) => return status,
         };
         if let Some(entry) = entry {
-            return answer(cx, sid, || (entry.call)(cx, sid, payload));
+            return (entry.call)(cx, sid, payload);
         }
         // SAFETY: as for `called`.
-        let Ok(request) = (unsafe { RequestView::read(request) }) else {
-            return RawStatus::INVALID;
-        };
-        match plugin.spec.fallback {
-            Some(fallback) => answer(cx, sid, || fallback(cx, sid, request, payload)),
-            None => RawStatus::UNSUPPORTED,
-        }
+        unsafe { whole_request(plugin, cx, sid, request, payload) }
     })
+}
+
+/// A request that is no call of an entry. Not a part of `handle`: what it needs would be made room for
+/// in each call.
+///
+/// # Safety
+///
+/// As [`RequestView::read`], for as long as this runs.
+#[inline(never)]
+unsafe fn whole_request<S: Send + Sync + 'static>(
+    plugin: &Plugin<S>,
+    cx: &Cx<S>,
+    sid: u64,
+    request: *const NrRequest,
+    payload: &[u8],
+) -> RawStatus {
+    // SAFETY: asked of the caller.
+    let Ok(request) = (unsafe { RequestView::read(request) }) else {
+        return RawStatus::INVALID;
+    };
+    match plugin.spec.fallback {
+        Some(fallback) => fallback(cx, sid, request, payload),
+        None => RawStatus::UNSUPPORTED,
+    }
 }
 
 /// The entry's name when the request is a call of one.
@@ -271,13 +308,11 @@ unsafe extern "C" fn handle_entry<P: DefinedPlugin>(
     sid: u64,
     payload: NrBytes,
 ) -> RawStatus {
-    edge::<P, _>(ctx, RawStatus::INVALID, |plugin| {
-        // SAFETY: by contract `shutdown` isn't called before this function has returned.
-        let Some(cx) = (unsafe { plugin.cx() }) else { return RawStatus::INVALID };
+    call_edge::<P>(ctx, |plugin, cx| {
         // SAFETY: by contract the payload is the host's and rests for this call.
         let Ok(payload) = (unsafe { payload.as_slice() }) else { return RawStatus::INVALID };
         let Some(entry) = plugin.list().get(entry as usize) else { return RawStatus::INVALID };
-        answer(cx, sid, || (entry.call)(cx, sid, payload))
+        (entry.call)(cx, sid, payload)
     })
 }
 

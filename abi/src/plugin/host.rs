@@ -27,13 +27,21 @@ const WORTH_GIVING: usize = 1024;
 /// other functions answer [`Refused`] with [`Status::Unsupported`] then.
 #[derive(Clone)]
 pub struct Host {
+    /// What every answer needs lies here, and not a pointer away.
+    base: Base,
     port: Arc<Port>,
 }
 
-/// What `attach` and `init` brought.
-pub(super) struct Port {
+/// What `init` brought.
+#[derive(Clone, Copy)]
+struct Base {
     ctx: *mut c_void,
     vtable: HostVTable,
+    extended: bool,
+}
+
+/// What `attach` brought. How many there are of it says how many hosts there are.
+pub(super) struct Port {
     ext: Option<Attached>,
 }
 
@@ -50,9 +58,9 @@ unsafe impl Send for Attached {}
 // SAFETY: as above.
 unsafe impl Sync for Attached {}
 // SAFETY: as above.
-unsafe impl Send for Port {}
+unsafe impl Send for Base {}
 // SAFETY: as above.
-unsafe impl Sync for Port {}
+unsafe impl Sync for Base {}
 
 impl Attached {
     /// # Safety
@@ -77,7 +85,8 @@ impl Host {
     ///
     /// `ctx` and `vtable` must be those that the host handed to `init`.
     pub(super) unsafe fn new(ctx: *mut c_void, vtable: HostVTable, ext: Option<Attached>) -> Self {
-        Self { port: Arc::new(Port { ctx, vtable, ext }) }
+        let base = Base { ctx, vtable, extended: ext.is_some() };
+        Self { base, port: Arc::new(Port { ext }) }
     }
 
     pub(super) fn port(&self) -> &Arc<Port> {
@@ -85,9 +94,10 @@ impl Host {
     }
 
     /// Whether the host has handed over the extension.
+    #[inline]
     #[must_use]
     pub fn has_extension(&self) -> bool {
-        self.port.ext.is_some()
+        self.base.extended
     }
 
     /// Answers `sid`. Whether anybody still waited for it can't be known.
@@ -101,8 +111,8 @@ impl Host {
         // SAFETY: the host's function with the host's context, which outlive the process' plugins
         // by contract; the view borrows `payload`, which outlives the call.
         unsafe {
-            (self.port.vtable.send_result)(
-                self.port.ctx,
+            (self.base.vtable.send_result)(
+                self.base.ctx,
                 sid,
                 status,
                 NrBytes::from_slice(payload),

@@ -24,7 +24,7 @@ use std::{
 use super::{
     edge::contain,
     host::{Attached, Host, Port, Responder},
-    reply::{Later, Reply, Taken},
+    reply::{Later, Taken},
 };
 use crate::{ExtView, LogLevel, NrHostExt, RawStatus, RequestView, Status, raw::HostVTable};
 
@@ -70,14 +70,14 @@ impl<S> fmt::Debug for Cx<S> {
 pub struct Entry<S> {
     /// The name it is called by.
     pub name: &'static str,
-    /// What runs.
-    pub call: fn(&Cx<S>, u64, &[u8]) -> Reply,
+    /// What runs, and answers: what `handle` returns for it.
+    pub call: fn(&Cx<S>, u64, &[u8]) -> RawStatus,
 }
 
 type OnSid<S> = fn(&Cx<S>, u64) -> Taken;
 type OnData<S> = fn(&Cx<S>, u64, &[u8]) -> Taken;
 type OnCallDone<S> = fn(&Cx<S>, u64, Status, &[u8]) -> Taken;
-type OnRequest<S> = fn(&Cx<S>, u64, RequestView<'_>, &[u8]) -> Reply;
+type OnRequest<S> = fn(&Cx<S>, u64, RequestView<'_>, &[u8]) -> RawStatus;
 
 /// Everything that `define_plugin!` was told.
 pub struct Spec<S: 'static> {
@@ -321,7 +321,7 @@ impl<S: Send + Sync + 'static> Plugin<S> {
     /// The number of the entry with this name.
     #[inline]
     pub(super) fn resolve(&self, name: &[u8]) -> Option<usize> {
-        self.list().iter().position(|entry| entry.name.as_bytes() == name)
+        self.list().iter().position(|entry| is(entry.name.as_bytes(), name))
     }
 
     #[inline]
@@ -340,7 +340,48 @@ impl<S> fmt::Debug for Plugin<S> {
     }
 }
 
+/// Whether two names are one. Names are short, and to have `memcmp` compare them takes longer than the
+/// rest of the look-up.
+#[inline]
+fn is(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    // Both ends, which may overlap.
+    match (a.first_chunk::<8>(), b.first_chunk::<8>()) {
+        (Some(begin), Some(other)) if a.len() <= 16 => {
+            begin == other && a.last_chunk::<8>() == b.last_chunk::<8>()
+        }
+        (Some(_), Some(_)) => a == b,
+        _ => match (a.first_chunk::<4>(), b.first_chunk::<4>()) {
+            (Some(begin), Some(other)) => {
+                begin == other && a.last_chunk::<4>() == b.last_chunk::<4>()
+            }
+            _ => a.iter().eq(b),
+        },
+    }
+}
+
 /// Nothing of the user's runs under these locks, so a poisoned one is as good as new.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is;
+
+    #[test]
+    fn names_are_one_if_each_byte_is() {
+        for len in 0..40 {
+            let name: Vec<u8> = (1..=len).collect();
+            assert!(is(&name, &name.clone()), "{len}");
+            assert!(!is(&name, &[&name[..], b"x"].concat()));
+            for at in 0..name.len() {
+                let mut other = name.clone();
+                other[at] ^= 0x80;
+                assert!(!is(&name, &other), "{len}, {at}");
+            }
+        }
+    }
 }

@@ -18,6 +18,8 @@ mod host;
 mod lifecycle;
 mod reply;
 
+#[doc(hidden)]
+pub use edge::answer;
 pub use edge::{DefinedPlugin, Edge, contain};
 pub use handler::{
     CallDoneHandler, DataHandler, FallbackHandler, Handler, ShutdownHandler, SidHandler,
