@@ -12,6 +12,8 @@
 //! | plugin | written with |
 //! |---|---|
 //! | `plugins/greeter` | `ringbox-guest`, for both walls: entries, streams, state, timers, requests |
+//! | `plugins/headers` | the same: a filter of the headers of whole requests |
+//! | `plugins/redact` | the same: it takes secrets out of JSON |
 //! | `plugins/seed` | the same: it answers every request two seconds later, without a thread |
 //! | `plugins/c`, `plugins/cpp` | the C header alone: the seed in C and in C++ |
 //! | `plugins/wit-rust`, `plugins/wit-c` | the WIT alone: a component in Rust and in C |
