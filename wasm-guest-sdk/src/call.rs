@@ -59,7 +59,6 @@ impl Kept {
     }
 
     /// What a handler is called with.
-    #[inline]
     #[must_use]
     pub fn borrow(&self) -> Incoming<'_> {
         Incoming { sid: self.sid, head: self.head.borrow(), payload: &self.payload }

@@ -138,10 +138,10 @@ impl Clock {
         Some(self.rounds.swap_remove(at))
     }
 
-    /// Everybody who sleeps.
-    pub(crate) fn clear(&mut self) -> Vec<Waker> {
+    /// Everybody who sleeps, to be dropped.
+    pub(crate) fn clear(&mut self) -> impl Sized + use<> {
         self.waiting.clear();
-        self.sleepers.take().map(|sleeper| sleeper.waker).collect()
+        self.sleepers.take()
     }
 }
 

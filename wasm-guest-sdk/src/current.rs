@@ -1,7 +1,5 @@
 //! What runs on this thread: whose handler it is, and whether somebody answers for its panic.
 
-use std::thread;
-
 use crate::tasks::Hold;
 use crate::{Sid, wall};
 
@@ -32,7 +30,7 @@ pub(crate) fn within<R>(tasks: Option<&Hold>, sid: Sid, over: bool, body: impl F
 pub(crate) fn speaks_for(sid: Sid) -> bool {
     place::with(|current| {
         let current = current.filter(|current| current.sid == sid);
-        current.is_some_and(|current| current.over || thread::panicking())
+        current.is_some_and(|current| current.over || wall::unwinds())
     })
 }
 

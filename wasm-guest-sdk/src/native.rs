@@ -72,6 +72,11 @@ fn said(result: Result<(), abi::Refused>) -> Status {
 
 statuses!(Status => ringbox_abi::Status);
 
+/// Whether this thread unwinds from a panic.
+pub(crate) fn unwinds() -> bool {
+    std::thread::panicking()
+}
+
 /// Who runs is known where a panic is caught.
 pub(crate) fn runs(_: Sid) {}
 

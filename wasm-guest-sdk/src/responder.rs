@@ -3,13 +3,12 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::thread;
 use std::time::Duration;
 
 use crate::clock::Sleep;
 use crate::current;
 use crate::tasks::{self, Hold};
-use crate::{Host, Inbox, IntoReply, Refused, Sid, Status};
+use crate::{Host, Inbox, IntoReply, Refused, Sid, Status, wall};
 
 /// A promise to answer one call, which may be kept and sent elsewhere.
 ///
@@ -89,7 +88,7 @@ impl Drop for Responder {
         if self.answered || current::speaks_for(self.sid) {
             return;
         }
-        if thread::panicking() {
+        if wall::unwinds() {
             let text = b"the plugin panicked before answering";
             self.host().wire.answer(self.sid, Status::Panic, text);
         } else {

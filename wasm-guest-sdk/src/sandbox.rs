@@ -94,6 +94,11 @@ pub(crate) fn contain<R>(body: impl FnOnce() -> R) -> Result<R, String> {
     Ok(body())
 }
 
+/// Nor does anything unwind.
+pub(crate) const fn unwinds() -> bool {
+    false
+}
+
 /// The last that is heard of an instance that panics: it is aborted next.
 fn panicked(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("a panic without a message");
