@@ -147,6 +147,9 @@ fn spread(key: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::collections::btree_map::Entry;
+
     use super::Map;
 
     #[test]
@@ -175,17 +178,17 @@ mod tests {
     #[test]
     fn it_is_as_any_other_map() {
         let mut map = Map::new();
-        let mut plain = std::collections::BTreeMap::new();
+        let mut plain = BTreeMap::new();
         let mut random = 1_u64;
         for step in 0..20_000_u64 {
             random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             // Few keys, so that they meet; sometimes more, so that it grows while it is full.
             let key = (random >> 33) % if step % 4096 < 2048 { 40 } else { 400 };
-            if plain.contains_key(&key) {
-                assert_eq!(map.remove(key), plain.remove(&key));
-            } else {
+            if let Entry::Vacant(place) = plain.entry(key) {
                 map.insert(key, step);
-                plain.insert(key, step);
+                place.insert(step);
+            } else {
+                assert_eq!(map.remove(key), plain.remove(&key));
             }
             let other = (random >> 21) % 400;
             assert_eq!(map.get(other), plain.get(&other), "{other} after {step} steps");

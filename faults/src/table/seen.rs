@@ -154,7 +154,7 @@ impl Seen {
 /// The name of an enum's variant, as its `Debug` has it.
 fn variant(value: &impl Debug) -> String {
     let text = format!("{value:?}");
-    text.chars().take_while(|c| c.is_ascii_alphanumeric()).collect()
+    text.chars().take_while(char::is_ascii_alphanumeric).collect()
 }
 
 /// The name of a call's error.
