@@ -3,6 +3,7 @@
 //! ```text
 //! table/    each fault once, behind each wall: what the caller sees > docs/faults.md
 //! model/    random calls, the same behind every wall, compared with the plugin without one
+//! fuzz      functions of bytes, for fuzzers and for their corpora
 //! soak/     healthy and hostile plugins side by side for minutes, and what is left in the end
 //!
 //! underneath:  fixtures (plugins built on demand)   shape (a component that misbehaves where told)
@@ -17,6 +18,7 @@
 
 mod dice;
 pub mod fixtures;
+pub mod fuzz;
 mod generated;
 mod ground;
 pub mod model;

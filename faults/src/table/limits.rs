@@ -76,7 +76,8 @@ pub(super) const GROUP: Group = Group {
                       (local.set $n (i32.sub (local.get $n) (i32.const 1)))
                       (br_if $more (local.get $n)))
                     (call $send (local.get $sid) (i32.const 0) (i32.const 64) (i32.const 4))";
-                handle(ground, flood, limits(|limits| limits.log_bytes(680)))
+                let options = limits(|limits| limits.log_bytes(680).budget(Duration::from_secs(5)));
+                handle(ground, flood, options)
             }),
         },
         Row {

@@ -1,0 +1,6 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let target = ringbox_faults::fuzz::TARGETS.iter().find(|(name, _)| *name == "library");
+    (target.expect("it is one of the targets").1)(bytes);
+});
