@@ -46,7 +46,7 @@ pub trait Floor {
 }
 
 /// An implementation that the optimizer cannot see through.
-pub fn floor() -> Box<dyn Floor> {
+pub fn floor() -> Box<dyn Floor + Sync> {
     struct Copy;
     impl Floor for Copy {
         #[inline(never)]
