@@ -215,6 +215,12 @@ fn a_reload_lets_open_calls_end_within_its_grace() {
         while block_on(plugin.call_response("load", b"")).expect("answers")[..] != [1] {
             thread::yield_now();
         }
+        // By now the old one is being unloaded, or will be in a moment. Were there no grace, the call
+        // would not be open for so long.
+        let replaced = Instant::now();
+        while replaced.elapsed() < Duration::from_millis(100) && !open.is_finished() {
+            thread::yield_now();
+        }
         let _ = port.answer(sid, RawStatus::OK, b"at last");
         reload.join().expect("no panic").expect("reloads");
         open.join().expect("no panic")

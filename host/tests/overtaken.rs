@@ -7,7 +7,8 @@
 #![expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
 use ringbox::{
-    Host, Invocation, LoadError, Plugin, PluginBackend, Port, RawStatus, Refusal, Sid, Source,
+    Host, Invocation, LoadError, LoadOptions, Plugin, PluginBackend, Port, RawStatus, Refusal, Sid,
+    Source,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -110,8 +111,10 @@ fn a_call_that_a_reload_overtakes_reaches_the_new_plugin() {
 fn a_load_that_another_overtakes_finds_its_name_taken() {
     let host = Host::new();
     let (other, source) = (host.clone(), Source::inline(Echo));
+    // Made here: to make them takes memory, and the thread would be kept before it looks at the name.
+    let options = LoadOptions::new();
     let late = overtaken(
-        move || other.load("one", source).err(),
+        move || other.load_with("one", source, options).err(),
         || drop(host.load("one", Source::inline(Echo)).expect("loads")),
     );
     assert!(matches!(late, Some(LoadError::NameTaken { .. })), "{late:?}");
