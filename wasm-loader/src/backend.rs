@@ -128,8 +128,12 @@ impl PluginBackend for Places {
     }
 
     fn cancel(&self, sid: Sid) {
-        if self.places.iter().any(|place| place.take_back(sid)) || !self.plugin.guest.hears_cancel()
-        {
+        if self.places.iter().any(|place| place.take_back(sid)) {
+            return;
+        }
+        // Without its caller a stream gets no data, and what else the guest keeps may now be silence.
+        let guest = &self.plugin.guest;
+        if !guest.hears_cancel() && !guest.takes_data() {
             return;
         }
         let inline = self.may_run_here();

@@ -255,8 +255,12 @@ impl Place {
         };
         match live.enter(entry) {
             Ok(said) => {
+                let fed = fed(said);
+                if let (Entry::Close(_), Ok(())) = (entry, &fed) {
+                    live.state().no_more_data(sid);
+                }
                 self.leave(held);
-                fed(said)
+                fed
             }
             Err(how) => {
                 self.lose(held, Stopped { sid: Some(sid), how });

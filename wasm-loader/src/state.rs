@@ -25,10 +25,17 @@ pub(crate) struct State {
     /// Wakes that the guest asked for and has not had.
     pub(crate) timers: Cell<usize>,
     /// Calls that the guest keeps.
-    pub(crate) kept: RefCell<Vec<Sid>>,
+    kept: RefCell<Vec<Kept>>,
     /// Whether the guest is being shut down.
     pub(crate) ending: Cell<bool>,
     pub(crate) wasi: Wasi,
+}
+
+/// A call that `handle` left open.
+struct Kept {
+    sid: Sid,
+    /// Whether its caller may send data.
+    sends: bool,
 }
 
 impl HasWasi for State {
@@ -73,13 +80,21 @@ impl State {
 
     /// The guest keeps a call: `handle` returned, and it is still open.
     pub(crate) fn keep(&self, sid: Sid) {
-        self.kept.borrow_mut().push(sid);
+        self.kept.borrow_mut().push(Kept { sid, sends: self.plugin.guest.takes_data() });
+    }
+
+    /// The guest was told that the call's caller sends no more, and the caller that it was.
+    pub(crate) fn no_more_data(&self, sid: Sid) {
+        let mut kept = self.kept.borrow_mut();
+        if let Some(call) = kept.iter_mut().find(|call| call.sid == sid) {
+            call.sends = false;
+        }
     }
 
     /// The call's caller is gone. Whether the guest kept it.
     pub(crate) fn forget(&self, sid: Sid) -> bool {
         let mut kept = self.kept.borrow_mut();
-        let at = kept.iter().position(|kept| *kept == sid);
+        let at = kept.iter().position(|call| call.sid == sid);
         at.map(|at| kept.swap_remove(at)).is_some()
     }
 
@@ -94,7 +109,7 @@ impl State {
     #[cold]
     fn really_keeps(&self) -> usize {
         let mut kept = self.kept.borrow_mut();
-        kept.retain(|sid| self.port.standing(*sid) != Standing::Over);
+        kept.retain(|call| self.port.standing(call.sid) != Standing::Over);
         kept.len()
     }
 
@@ -111,11 +126,11 @@ impl State {
         }
         let mut kept = self.kept.borrow_mut();
         let mut may_wake = false;
-        kept.retain(|sid| {
-            let standing = self.port.standing(*sid);
-            may_wake |= standing == Standing::Stream && self.plugin.guest.takes_data();
+        kept.retain(|call| {
+            let standing = self.port.standing(call.sid);
+            may_wake |= standing == Standing::Stream && call.sends;
             standing != Standing::Over
         });
-        if may_wake { Vec::new() } else { std::mem::take(&mut kept) }
+        if may_wake { Vec::new() } else { kept.drain(..).map(|call| call.sid).collect() }
     }
 }

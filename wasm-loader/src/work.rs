@@ -270,6 +270,9 @@ impl Place {
     pub(crate) fn offered(&self, live: &mut Live, sid: Sid, data: Option<Box<[u8]>>, said: Said) {
         let first = live.stalled.is_empty();
         let full = said == Said::Status(WireStatus::Backpressure);
+        if !full && data.is_none() {
+            live.state().no_more_data(sid);
+        }
         if full && self.port.standing(sid) == Standing::Stream {
             live.stalled.push_back((sid, data));
             if first {

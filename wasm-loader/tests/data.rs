@@ -2,9 +2,9 @@
 
 mod small;
 
-use ringbox_ring::{CallError, Fault, Invocation, Stream};
-use ringbox_wasm::{Loaded, Mode, WasmLimits, WasmOptions};
-use small::{ask, eventually, load, next, with_number};
+use ringbox_ring::{CallError, Fault, Invocation, Status, Stream};
+use ringbox_wasm::{Loaded, Mode, Policy, WasmLimits, WasmOptions, load_bytes};
+use small::{Guest, ask, eventually, load, next, with_number};
 use std::thread;
 use std::time::Duration;
 
@@ -78,4 +78,49 @@ fn who_may_still_send_data_is_no_silence() {
         drop(open);
         assert_eq!(kept.wait().unwrap_err().fault(), Some(&Fault::Unanswered), "{mode:?}");
     }
+}
+
+#[test]
+fn a_cancelled_stream_leaves_no_silence_behind_whoever_hears_of_it() {
+    // What to do about a stream whose caller left is the host's to know, not only the guest's.
+    let deaf = Guest { hears_cancel: false, ..Guest::default() }.bytes();
+    let minute = Duration::from_secs(60);
+    let limits = WasmLimits::default().budget(minute).long_budget(minute);
+    for mode in [Mode::Inline, Mode::Cooperative] {
+        let options = WasmOptions::new().mode(mode).wasm_limits(limits);
+        let plugin = load_bytes(&deaf, "deaf", &options).unwrap();
+        let link = plugin.link();
+        let open = stream(&plugin, b"n");
+        let kept = link.call(&Invocation::entry("x", b"n")).unwrap();
+        drop(open);
+        // The plugin is not entered again, so nothing else would have it looked at.
+        assert_eq!(kept.wait().unwrap_err().fault(), Some(&Fault::Unanswered), "{mode:?}");
+    }
+}
+
+#[test]
+fn a_stream_that_its_caller_has_closed_gets_no_data_that_could_have_it_answered() {
+    for mode in [Mode::Inline, Mode::Cooperative] {
+        for policy in [Policy::Single, Policy::PerCall(2)] {
+            let plugin = load(&WasmOptions::new().mode(mode).policy(policy));
+            // It answers neither data nor the close.
+            let mut silent = stream(&plugin, b"q");
+            send(&silent, b"said nothing to");
+            silent.close().unwrap();
+            let fault = next(&mut silent).unwrap_err();
+            assert_eq!(fault.fault(), Some(&Fault::Unanswered), "{mode:?}, {policy:?}");
+        }
+    }
+}
+
+#[test]
+fn a_close_that_was_refused_is_none() {
+    let plugin = load(&WasmOptions::new().mode(Mode::Inline));
+    let mut open = stream(&plugin, b"R");
+    let refused = open.close().unwrap_err();
+    assert!(matches!(refused, CallError::Refused { status: Status::Unsupported }), "{refused:?}");
+    // So there may still be data.
+    assert_eq!(plugin.link().metrics().in_flight, 1);
+    send(&open, b"after all");
+    assert_eq!(next(&mut open).unwrap().unwrap(), b"after all");
 }

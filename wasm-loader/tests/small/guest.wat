@@ -1,4 +1,5 @@
 ;; A plugin that does what the first byte of a call's payload says. `{{..}}` is filled in by the tests.
+;; What comes after `{{unless}}` is there unless that is filled in with `;;`.
 (component
   (import "nylon:ring/types@1.0.0" (instance $types
     (type $s (enum "ok" "err" "invalid" "unsupported" "stream-end" "panic" "backpressure"))
@@ -58,6 +59,9 @@
     (global $calls (mut i32) (i32.const 0))
     ;; How often it has no room for data.
     (global $full (mut i32) (i32.const 0))
+    ;; The stream that says nothing to data, and the one that refuses to be closed.
+    (global $quiet (mut i64) (i64.const 0))
+    (global $closeless (mut i64) (i64.const 0))
     (data (i32.const 64) "kept")
 
     (func $recurse (param i32) (result i32)
@@ -80,10 +84,13 @@
     (func (export "stream-data") (param $sid i64) (param $at i32) (param $len i32) (result i32)
       (global.set $next (i32.const 4096))
       (if (call $is-full) (then (return (i32.const 6))))
+      (if (i64.eq (local.get $sid) (global.get $quiet)) (then (return (i32.const 0))))
       (call $send (local.get $sid) (i32.const 0) (local.get $at) (local.get $len))
       (i32.const 0))
     (func (export "stream-close") (param $sid i64) (result i32)
       (if (call $is-full) (then (return (i32.const 6))))
+      (if (i64.eq (local.get $sid) (global.get $quiet)) (then (return (i32.const 0))))
+      (if (i64.eq (local.get $sid) (global.get $closeless)) (then (return (i32.const 3))))
       (call $send (local.get $sid) (i32.const 4) (i32.const 64) (i32.const 0))
       (i32.const 0))
     (func (export "handle")
@@ -114,6 +121,14 @@
         unreachable))
       ;; n: never answer
       (if (i32.eq (local.get $what) (i32.const 110)) (then (return (i32.const 0))))
+      ;; q: say nothing, and nothing to its data and its close either
+      (if (i32.eq (local.get $what) (i32.const 113)) (then
+        (global.set $quiet (local.get $sid))
+        (return (i32.const 0))))
+      ;; R: say nothing, and refuse its close
+      (if (i32.eq (local.get $what) (i32.const 82)) (then
+        (global.set $closeless (local.get $sid))
+        (return (i32.const 0))))
       ;; F: have no room for data, as often as follows, and say nothing
       (if (i32.eq (local.get $what) (i32.const 70)) (then
         (global.set $full (i32.load align=1 (i32.add (local.get $at) (i32.const 1))))
@@ -235,5 +250,5 @@
   (export "nylon:ring-ext/data@0.1.0" (instance $data))
   (func $cancel (param "sid" u64) (canon lift (core func $main "cancel")))
   (instance $cancellation (export "cancel" (func $cancel)))
-  (export "nylon:ring-ext/cancellation@0.1.0" (instance $cancellation))
+  {{unless}}(export "nylon:ring-ext/cancellation@0.1.0" (instance $cancellation))
 )

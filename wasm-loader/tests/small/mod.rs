@@ -20,11 +20,13 @@ pub(crate) struct Guest<'a> {
     pub(crate) version: &'a str,
     pub(crate) pages: u32,
     pub(crate) table: u32,
+    /// Whether it hears of cancelled calls.
+    pub(crate) hears_cancel: bool,
 }
 
 impl Default for Guest<'_> {
     fn default() -> Self {
-        Self { init: "", shutdown: "", version: "1.0.0", pages: 1, table: 1 }
+        Self { init: "", shutdown: "", version: "1.0.0", pages: 1, table: 1, hears_cancel: true }
     }
 }
 
@@ -35,7 +37,8 @@ impl Guest<'_> {
             .replace("{{shutdown}}", self.shutdown)
             .replace("{{version}}", self.version)
             .replace("{{pages}}", &self.pages.to_string())
-            .replace("{{table}}", &self.table.to_string());
+            .replace("{{table}}", &self.table.to_string())
+            .replace("{{unless}}", if self.hears_cancel { "" } else { ";;" });
         wat::parse_str(text).unwrap()
     }
 }
