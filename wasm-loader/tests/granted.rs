@@ -258,6 +258,25 @@ fn a_call_that_left_is_not_waited_for_where_its_own_init_waits() {
     assert_eq!(*call.wait().unwrap(), *b"the next");
 }
 
+#[test]
+fn a_shutdown_may_wait_and_not_for_ever() {
+    let outer = folder();
+    for (linger, patience, stopped) in
+        [("50", Duration::from_secs(20), true), ("3600000", Duration::from_millis(150), false)]
+    {
+        fs::write(outer.path().join("in/linger"), linger).unwrap();
+        let options = waiting(&outer, patience);
+        let plugin = load(&guest("ordinary", WASI), "ordinary", &options).unwrap();
+        let begin = Instant::now();
+        plugin.unload(Duration::ZERO).unwrap();
+        assert!(begin.elapsed() >= Duration::from_millis(50), "{linger}");
+        let printed = String::from_utf8(plugin.printed().stdout.tail(1000)).unwrap();
+        let expected =
+            if stopped { "starting\nstopping\nstopped\n" } else { "starting\nstopping\n" };
+        assert_eq!(printed, expected, "{linger}");
+    }
+}
+
 /// Says hello to whoever connects, and counts them.
 fn server() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
