@@ -7,7 +7,7 @@ mod support;
 use ringbox_native::Options;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
-use support::{cargo_build, told, try_load};
+use support::{EXT, c_library, cargo_build, told, try_load};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -50,7 +50,7 @@ impl Visit for Line {
 }
 
 #[test]
-fn lines_of_the_log_carry_the_plugins_name_and_are_bounded() {
+fn lines_of_the_log_carry_the_plugins_name_are_text_and_are_bounded() {
     let lines = Lines::default();
     // For the whole process, so this file has one test.
     tracing::subscriber::set_global_default(lines.clone()).unwrap();
@@ -70,4 +70,12 @@ fn lines_of_the_log_carry_the_plugins_name_and_are_bounded() {
     let through = lines.0.lock().unwrap().len() as u64;
     assert!(plugin.usage().suppressed_lines > 0);
     assert_eq!(through + plugin.usage().suppressed_lines, 1003);
+
+    // Only C can say what is no text.
+    let Some(path) = c_library(&[EXT]) else { return };
+    let plugin = try_load(&path, &Options::new()).unwrap();
+    assert_eq!(told(plugin.link(), "log no text", b""), b"logged");
+    let seen = lines.0.lock().unwrap().clone();
+    let last = seen.last().unwrap();
+    assert!(last.contains("message=\u{fffd} no text"), "{last:?}");
 }
