@@ -106,6 +106,17 @@ impl Native {
     }
 }
 
+/// A host that is dropped unloads its plugins by dropping them. What was to be unmapped is then too;
+/// and so is what could not be when it was unloaded, and can be now.
+impl Drop for Native {
+    fn drop(&mut self) {
+        if self.unmap {
+            // Whatever keeps it mapped has been logged.
+            let _ = self.unload(Duration::ZERO);
+        }
+    }
+}
+
 impl Resident for Native {
     fn link(&self) -> Link {
         self.loaded.link()
@@ -130,6 +141,7 @@ impl Resident for Native {
         match self.loaded.unload_and_unmap(grace) {
             Ok(_) => Ok(()),
             Err(native::UnmapError::Unload(error)) => Err(error),
+            Err(native::UnmapError::AlreadyUnmapped) => Ok(()),
             Err(reason) => {
                 // It is unloaded, which is what was asked; its library stays, which costs memory.
                 tracing::warn!(plugin = self.link().name(), %reason, "the library stays mapped");
