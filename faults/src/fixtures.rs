@@ -34,6 +34,24 @@ pub fn component(name: &str, built_for: &str) -> PathBuf {
     target.join(built_for).join(format!("release/{name}.wasm"))
 }
 
+/// The shared library of this name that is written with the SDK: `conforming`.
+#[must_use]
+pub fn sdk_library(name: &str) -> PathBuf {
+    let target = target().join("tmp/plugins");
+    build(SDK, &target, &["build", "--locked"]);
+    target.join(format!("debug/lib{name}.so"))
+}
+
+/// The same source as a component.
+#[must_use]
+pub fn sdk_component(name: &str) -> PathBuf {
+    let target = target().join("tmp/plugins");
+    build(SDK, &target, &["build", "--release", "--locked", "--target", BARE]);
+    target.join(BARE).join(format!("release/{name}.wasm"))
+}
+
+const SDK: &str = "wasm-guest-sdk/tests/fixtures/plugins";
+
 /// The plugin in C with these flags, into this folder. None where there is no C compiler.
 #[must_use]
 pub fn c_library(folder: &Path, flags: &[&str]) -> Option<PathBuf> {
@@ -70,7 +88,7 @@ fn target() -> PathBuf {
 fn build(workspace: &str, target: &Path, args: &[&str]) {
     static BUILT: Mutex<Option<HashSet<String>>> = Mutex::new(None);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if !built.get_or_insert_default().insert(workspace.to_owned()) {
+    if !built.get_or_insert_default().insert(format!("{workspace} {}", args.join(" "))) {
         return;
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));

@@ -13,18 +13,37 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// What is between a plugin and the host.
+/// What is between a plugin and the host, and how the plugin is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wall {
     /// The ABI alone: a shared library in this process.
     Native,
     /// The sandbox.
     Wasm,
+    /// A shared library, written with the SDK.
+    SdkNative,
+    /// The same source in the sandbox.
+    SdkWasm,
 }
 
 impl Wall {
-    /// Both.
+    /// Both walls, where it is not about the SDK.
     pub const ALL: [Self; 2] = [Self::Native, Self::Wasm];
+
+    /// The columns of the table.
+    pub const COLUMNS: [Self; 4] = [Self::Native, Self::Wasm, Self::SdkNative, Self::SdkWasm];
+
+    /// Whether there is no wall but the ABI.
+    #[must_use]
+    pub const fn is_native(self) -> bool {
+        matches!(self, Self::Native | Self::SdkNative)
+    }
+
+    /// The same wall, whoever wrote the plugin.
+    #[must_use]
+    pub const fn plain(self) -> Self {
+        if self.is_native() { Self::Native } else { Self::Wasm }
+    }
 
     /// The heading of its column.
     #[must_use]
@@ -32,6 +51,8 @@ impl Wall {
         match self {
             Self::Native => "native",
             Self::Wasm => "wasm",
+            Self::SdkNative => "sdk-native",
+            Self::SdkWasm => "sdk-wasm",
         }
     }
 
@@ -41,18 +62,21 @@ impl Wall {
         match self {
             Self::Native => fixtures::library("conforming"),
             Self::Wasm => fixtures::component("conforming", BARE),
+            Self::SdkNative => fixtures::sdk_library("conforming"),
+            Self::SdkWasm => fixtures::sdk_component("conforming"),
         }
     }
 
     /// A plugin of the tests' own that lies there.
     #[must_use]
     pub fn source(self, path: &Path) -> Source {
-        match self {
+        if self.is_native() {
             // SAFETY: every file that is loaded by this crate was built from the checkout's own
             // sources, which keep the contract but for what the host checks; or it is a broken one
             // that is refused before it is mapped.
-            Self::Native => unsafe { Source::native(path) },
-            Self::Wasm => Source::component(path),
+            unsafe { Source::native(path) }
+        } else {
+            Source::component(path)
         }
     }
 }

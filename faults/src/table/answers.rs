@@ -1,7 +1,8 @@
 //! Answers that are wrong, late, doubled, missing, or somebody else's.
 
 use super::calls::handle;
-use super::{Cell, Group, Row, Seen};
+use super::{Cell, Group, Row, Seen, UNSAID};
+use crate::fixtures::EXT;
 use crate::ground::{Ground, ask, run};
 use crate::wait::{eventually, wait};
 use ringbox::{Limits, LoadOptions, Metrics, Plugin, Stream};
@@ -23,12 +24,14 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "refusal-with-nonsense",
             what: "It refuses the call with a status that does not exist.",
+            sdk: UNSAID,
             native: Cell::Ask(|ground, _| c(ground, "refuse")),
             wasm: Cell::Ask(|g, _| handle(g, "(return (i32.const 77))", LoadOptions::new())),
         },
         Row {
             name: "unknown-status",
             what: "It answers with status 9, which does not exist.",
+            sdk: UNSAID,
             native: Cell::Ask(|ground, _| c(ground, "nine")),
             wasm: Cell::Ask(|g, _| {
                 let send =
@@ -135,6 +138,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "monster-answer",
             what: "It claims to answer with a GiB or more, and has a few bytes.",
+            sdk: UNSAID,
             native: Cell::Ask(|ground, _| c(ground, "huge")),
             wasm: Cell::Ask(|g, _| {
                 let send = "(call $send (local.get $sid) (i32.const 0) (i32.const 0)
@@ -145,6 +149,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "endless-answer",
             what: "It claims to answer with as many bytes as a length can say.",
+            sdk: UNSAID,
             native: Cell::Ask(|ground, _| c(ground, "endless")),
             wasm: Cell::Ask(|g, _| {
                 let send =
@@ -155,6 +160,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "answer-from-nowhere",
             what: "Its answer's address is one where there are no bytes.",
+            sdk: UNSAID,
             native: Cell::Ask(|ground, _| c(ground, "null")),
             wasm: Cell::Ask(|g, _| {
                 let send =
@@ -165,19 +171,27 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "bad-address",
             what: "Its answer's address leads into memory that is not its own.",
+            sdk: UNSAID,
             native: Cell::Not("**Not held**: whatever lies there is read, or the process ends."),
             wasm: Cell::Not("It has no address of any other memory: its own ends at its size."),
         },
         Row {
             name: "no-context",
             what: "It answers without saying who it is.",
+            sdk: UNSAID,
             native: Cell::Ask(|ground, _| c(ground, "no context")),
             wasm: Cell::Not("It is not asked: the host knows which instance it runs."),
         },
         Row {
             name: "bad-text",
             what: "It logs bytes that are not UTF-8.",
-            native: Cell::Not("The line is dropped; `abi/tests/views.rs` asks for it."),
+            sdk: UNSAID,
+            native: Cell::Ask(|ground, _| {
+                let plugin = ground.c(&[EXT], LoadOptions::new()).expect("it is loaded");
+                let reply = ask(&plugin, "log no text", b"").expect("it answers");
+                assert_eq!(*reply, *b"logged");
+                Seen::nothing(&plugin, "what is no text in the line is replaced")
+            }),
             wasm: Cell::Ask(|g, _| {
                 let write = "(i32.store8 (i32.const 200) (i32.const 255))
                     (call $write (i32.const 2) (i32.const 200) (i32.const 1))";

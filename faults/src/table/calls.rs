@@ -1,6 +1,6 @@
 //! Code that goes wrong while it runs.
 
-use super::{Cell, Group, Row, Seen, Then};
+use super::{CODE, Cell, Group, Row, Seen, Then};
 use crate::ground::{Ground, Wall, ask, run};
 use crate::shape::Shape;
 use crate::wait::{eventually, wait};
@@ -66,6 +66,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "exit",
             what: "It ends itself with an error.",
+            sdk: CODE,
             native: Cell::Not(TAKES_THE_PROCESS),
             wasm: Cell::Ask(|ground, _| {
                 let plugin = ground.ordinary();
@@ -75,12 +76,14 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "spin-in-handler",
             what: "The handler never returns.",
+            sdk: CODE,
             native: Cell::Not(KEEPS_ITS_THREAD),
             wasm: Cell::Ask(|g, _| handle(g, "(call $spin)", LoadOptions::new())),
         },
         Row {
             name: "spin-after-a-wake",
             what: "It never returns from a wake, while a call is open.",
+            sdk: CODE,
             native: Cell::Not(KEEPS_ITS_THREAD),
             wasm: Cell::Ask(|ground, _| {
                 let shape = Shape {
@@ -94,6 +97,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "spin-in-init",
             what: "`init` never returns.",
+            sdk: CODE,
             native: Cell::Not(KEEPS_ITS_THREAD),
             wasm: Cell::Ask(|ground, _| {
                 let shape = Shape { init: "(call $spin)", ..Shape::default() };
@@ -103,6 +107,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "spin-in-shutdown",
             what: "`shutdown` never returns.",
+            sdk: CODE,
             native: Cell::Not(KEEPS_ITS_THREAD),
             wasm: Cell::Ask(|ground, _| {
                 let shape = Shape { shutdown: "(call $spin)", ..Shape::default() };
@@ -113,6 +118,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "trap-in-init",
             what: "`init` traps.",
+            sdk: CODE,
             native: Cell::Not(TAKES_THE_PROCESS),
             wasm: Cell::Ask(|ground, _| {
                 let shape = Shape { init: "unreachable", ..Shape::default() };
@@ -122,6 +128,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "trap-in-shutdown",
             what: "`shutdown` traps.",
+            sdk: CODE,
             native: Cell::Not(TAKES_THE_PROCESS),
             wasm: Cell::Ask(|ground, _| {
                 let shape = Shape { shutdown: "unreachable", ..Shape::default() };
@@ -132,6 +139,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "init-says-no",
             what: "`init` returns `err`.",
+            sdk: CODE,
             native: Cell::Ask(|g, _| Seen::load(g.c(&["-DINIT_STATUS=1"], LoadOptions::new()))),
             wasm: Cell::Ask(|ground, _| {
                 let shape = Shape { init: "(return (i32.const 1))", ..Shape::default() };
@@ -141,6 +149,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "init-panics",
             what: "`init` panics, and says so.",
+            sdk: CODE,
             native: Cell::Ask(|g, _| Seen::load(g.c(&["-DINIT_STATUS=5"], LoadOptions::new()))),
             wasm: Cell::Ask(|ground, _| {
                 let shape = Shape { init: "(return (i32.const 5))", ..Shape::default() };
@@ -150,6 +159,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "init-says-nonsense",
             what: "`init` returns a status that does not exist.",
+            sdk: CODE,
             native: Cell::Ask(|g, _| Seen::load(g.c(&["-DINIT_STATUS=99"], LoadOptions::new()))),
             wasm: Cell::Ask(|ground, _| {
                 let shape = Shape { init: "(return (i32.const 99))", ..Shape::default() };
@@ -159,6 +169,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "panic-in-a-granted-function",
             what: "A function that the host lends the plugin panics.",
+            sdk: CODE,
             native: Cell::Not("A native plugin is lent no functions beside the ABI's."),
             wasm: Cell::Ask(|ground, _| {
                 let plugin = ground.crashing();
@@ -168,6 +179,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "always-failing",
             what: "It fails each time that it is called.",
+            sdk: CODE,
             native: Cell::Not("A native plugin keeps its memory, so there is nothing to replace."),
             wasm: Cell::Ask(|ground, _| {
                 let shape = Shape { handle: "unreachable", ..Shape::default() };
@@ -188,7 +200,7 @@ pub(super) const TAKES_THE_PROCESS: &str = "**Not held**: it takes the process."
 pub(super) const KEEPS_ITS_THREAD: &str = "**Not held**: it keeps the thread that it is on.";
 
 const fn crash(name: &'static str, what: &'static str, provoke: fn(&Ground, Wall) -> Seen) -> Row {
-    Row { name, what, native: Cell::Not(TAKES_THE_PROCESS), wasm: Cell::Ask(provoke) }
+    Row { name, what, native: Cell::Not(TAKES_THE_PROCESS), wasm: Cell::Ask(provoke), sdk: CODE }
 }
 
 /// Calls an entry of the component that crashes.

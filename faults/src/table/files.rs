@@ -1,6 +1,6 @@
 //! Files that are no plugins, or not whole, or not what they were.
 
-use super::{Cell, Group, Row, Seen};
+use super::{Cell, Group, HOSTS, Row, Seen};
 use crate::ground::{Ground, NAME, Wall, serves};
 use crate::shape::Shape;
 use ringbox::{Cache, ComponentLimits, Host, LoadOptions, Plugin, Source};
@@ -29,6 +29,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "wrong-architecture",
             what: "The file is for another machine.",
+            sdk: HOSTS,
             native: Cell::Ask(|ground, wall| {
                 let mut library = fs::read(wall.file()).expect("it is built");
                 library[18..20].copy_from_slice(&0xf3_u16.to_le_bytes());
@@ -39,25 +40,25 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "core-module",
             what: "The file is a WebAssembly module, and no component.",
+            sdk: HOSTS,
             native: Cell::Ask(|ground, wall| bytes(ground, wall, b"\0asm\x01\0\0\0")),
             wasm: Cell::Ask(|ground, wall| bytes(ground, wall, b"\0asm\x01\0\0\0")),
         },
         Row::both("wrong-wall", "It is shipped for the other wall.", |ground, wall| {
-            let other = match wall {
-                Wall::Native => Wall::Wasm,
-                Wall::Wasm => Wall::Native,
-            };
+            let other = if wall.is_native() { Wall::Wasm } else { Wall::Native };
             Seen::load(ground.load(wall, &other.file(), LoadOptions::new()))
         }),
         Row {
             name: "no-plugin",
             what: "It is whole, and no plugin.",
+            sdk: HOSTS,
             native: Cell::Ask(|g, _| Seen::load(g.c(&["-DNO_SYMBOL"], LoadOptions::new()))),
             wasm: Cell::Ask(|g, wall| bytes(g, wall, b"\0asm\x0d\0\x01\0")),
         },
         Row {
             name: "newer-contract",
             what: "It is built for a version that is not spoken here.",
+            sdk: HOSTS,
             native: Cell::Ask(|g, _| Seen::load(g.c(&["-DABI_VERSION=7"], LoadOptions::new()))),
             wasm: Cell::Ask(|ground, _| {
                 let shape = Shape { version: "2.0.0", ..Shape::default() };
@@ -67,6 +68,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "no-handler",
             what: "It has nothing that takes calls.",
+            sdk: HOSTS,
             native: Cell::Ask(|g, _| Seen::load(g.c(&["-DNO_HANDLE"], LoadOptions::new()))),
             wasm: Cell::Ask(|ground, _| {
                 let text = Shape::default().text();
@@ -77,18 +79,21 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "null-info",
             what: "Its table is nowhere.",
+            sdk: HOSTS,
             native: Cell::Ask(|g, _| Seen::load(g.c(&["-DNULL_INFO"], LoadOptions::new()))),
             wasm: Cell::Not("A component has no tables of addresses."),
         },
         Row {
             name: "misaligned-info",
             what: "Its table is where no table can be.",
+            sdk: HOSTS,
             native: Cell::Ask(|g, _| Seen::load(g.c(&["-DMISALIGNED"], LoadOptions::new()))),
             wasm: Cell::Not("A component has no tables of addresses."),
         },
         Row {
             name: "bad-name",
             what: "The name that it gives itself has 4 GiB.",
+            sdk: HOSTS,
             native: Cell::Ask(|ground, _| {
                 let name = "-DNAME={(const uint8_t *)\"x\", UINT32_MAX}";
                 Seen::load(ground.c(&[name], LoadOptions::new()))
@@ -98,6 +103,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "attach-says-no",
             what: "It does not take the host's extension.",
+            sdk: HOSTS,
             native: Cell::Ask(|ground, _| {
                 let flags = [crate::fixtures::EXT, "-DATTACH_STATUS=3"];
                 Seen::load(ground.c(&flags, LoadOptions::new()))
@@ -107,6 +113,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "unknown-import",
             what: "It needs what it is not given.",
+            sdk: HOSTS,
             native: Cell::Ask(|ground, _| {
                 let folder = ground.folder().join("helper");
                 fs::create_dir(&folder).expect("a folder");
@@ -134,6 +141,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "monster-function",
             what: "It has a function that takes too long to compile.",
+            sdk: HOSTS,
             native: Cell::Not("Nothing is compiled."),
             wasm: Cell::Ask(|ground, _| {
                 let nops = "nop ".repeat(1 << 20);
@@ -146,6 +154,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "nested-components",
             what: "It is components in components, without end.",
+            sdk: HOSTS,
             native: Cell::Not("There is no such thing."),
             wasm: Cell::Ask(|ground, _| {
                 let text = "(component ".repeat(30) + &")".repeat(30);
@@ -155,12 +164,14 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "tampered-cache",
             what: "Somebody changed what was compiled.",
+            sdk: HOSTS,
             native: Cell::Not("Nothing is compiled, so nothing is kept."),
             wasm: Cell::Ask(tampered_cache),
         },
         Row {
             name: "open-cache",
             what: "The folder of what was compiled is open to everybody.",
+            sdk: HOSTS,
             native: Cell::Not("Nothing is compiled, so nothing is kept."),
             wasm: Cell::Ask(|ground, _| {
                 let folder = ground.folder().join("open");

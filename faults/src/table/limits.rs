@@ -1,7 +1,7 @@
 //! What takes more than it may.
 
 use super::calls::{TAKES_THE_PROCESS, handle, provoke};
-use super::{Cell, Group, Row, Seen};
+use super::{CODE, Cell, Group, HOSTS, Row, Seen};
 use crate::fixtures::EXT;
 use crate::ground::{Ground, ask, run};
 use crate::shape::Shape;
@@ -18,6 +18,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "memory-bomb",
             what: "It takes memory until there is no more.",
+            sdk: CODE,
             native: Cell::Not("**Not held**: it is the process' memory."),
             wasm: Cell::Ask(|ground, _| {
                 let grow = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
@@ -28,6 +29,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "memory-bomb-in-init",
             what: "It does so in `init`.",
+            sdk: CODE,
             native: Cell::Not("**Not held**: it is the process' memory."),
             wasm: Cell::Ask(|ground, _| {
                 let init = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
@@ -39,6 +41,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "born-too-large",
             what: "Its memory begins larger than it may get.",
+            sdk: CODE,
             native: Cell::Not("**Not held**: it is the process' memory."),
             wasm: Cell::Ask(|ground, _| {
                 let options = limits(|limits| limits.memory_bytes(1 << 20));
@@ -48,6 +51,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "table-bomb",
             what: "Its table has more elements than it may.",
+            sdk: CODE,
             native: Cell::Not(TAKES_THE_PROCESS),
             wasm: Cell::Ask(|ground, _| {
                 let options = limits(|limits| limits.table_elements(999));
@@ -57,6 +61,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "payload-that-does-not-fit",
             what: "The caller sends more than the plugin's memory holds.",
+            sdk: HOSTS,
             native: Cell::Not("A native plugin is lent the caller's bytes: nothing has to fit."),
             wasm: Cell::Ask(|ground, _| {
                 let options = limits(|limits| limits.memory_bytes(1 << 20));
@@ -67,8 +72,9 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "log-flood",
             what: "It logs 1,000 lines at once where 10 are allowed.",
+            sdk: CODE,
             native: Cell::Not(
-                "Lines are dropped and counted; `native-loader/tests/log.rs` asks for it.",
+                "Lines are dropped and counted; `native-loader/tests/log.rs` asks for it: `lines_of_the_log_carry_the_plugins_name_are_text_and_are_bounded`.",
             ),
             wasm: Cell::Ask(|ground, _| {
                 let flood = "(local.set $n (i32.const 1000))
@@ -83,8 +89,9 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "wakes-without-end",
             what: "It asks to be woken, more often than it may.",
+            sdk: CODE,
             native: Cell::Not(
-                "`Backpressure` too; `native-loader/tests/extension.rs` asks for it.",
+                "`Backpressure` too; `native-loader/tests/extension.rs` asks for it: `wakes_are_bounded_and_forgotten_when_the_plugin_goes`.",
             ),
             wasm: Cell::Ask(|ground, _| {
                 let shape = Shape {
@@ -101,8 +108,9 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "calls-without-end",
             what: "It keeps two calls open, and another comes.",
+            sdk: CODE,
             native: Cell::Not(
-                "Only the process' 16,777,216 bound it; `ring/tests/many.rs` asks for it.",
+                "Only the process' 16,777,216 bound it; `ring/tests/many.rs` asks for it: `the_most_that_can_be_open_is_an_error_and_not_the_end`.",
             ),
             wasm: Cell::Ask(|ground, _| {
                 let options = limits(|limits| limits.kept_calls(2));
@@ -117,6 +125,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "queue-without-end",
             what: "Calls wait while it is busy, and another comes.",
+            sdk: HOSTS,
             native: Cell::Not(
                 "Calls don't wait for each other: they run on their callers' threads.",
             ),
@@ -140,6 +149,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "buffers-without-end",
             what: "It borrows the host's buffers, and never gives them back.",
+            sdk: CODE,
             native: Cell::Ask(|ground, _| {
                 let options = LoadOptions::new();
                 let plugin = ground.c(&[EXT], options).expect("it is loaded");
@@ -160,6 +170,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "monster-buffer",
             what: "It asks to borrow a buffer of 2^62 bytes.",
+            sdk: CODE,
             native: Cell::Ask(|ground, _| {
                 let plugin = ground.c(&[EXT], LoadOptions::new()).expect("it is loaded");
                 let reply = ask(&plugin, "monster lease", b"").expect("it answers");
@@ -171,6 +182,7 @@ pub(super) const GROUP: Group = Group {
         Row {
             name: "limit-that-cannot-be",
             what: "The operator sets a limit to what cannot be held.",
+            sdk: HOSTS,
             native: Cell::Ask(|ground, wall| {
                 let options = LoadOptions::new().limits(Limits::default().stream_frames(0));
                 Seen::load(ground.load(wall, &wall.file(), options))

@@ -32,6 +32,8 @@ pub struct Row {
     pub native: Cell,
     /// In the sandbox.
     pub wasm: Cell,
+    /// Written with the SDK, behind either wall.
+    pub sdk: Cell,
 }
 
 /// One fault behind one wall.
@@ -58,6 +60,11 @@ pub struct Group {
 pub const GROUPS: &[Group] =
     &[calls::GROUP, answers::GROUP, streams::GROUP, limits::GROUP, files::GROUP, life::GROUP];
 
+/// Why nobody asks a plugin that is written with the SDK.
+const UNSAID: Cell = Cell::Not("The SDK has no way to do so.");
+const CODE: Cell = Cell::Not("It is the code's: as without the SDK.");
+const HOSTS: Cell = Cell::Not("It is the host's: as without the SDK.");
+
 impl Row {
     /// A fault that looks alike to whoever provokes it.
     const fn both(
@@ -65,7 +72,13 @@ impl Row {
         what: &'static str,
         provoke: fn(&Ground, Wall) -> Seen,
     ) -> Self {
-        Self { name, what, native: Cell::Ask(provoke), wasm: Cell::Ask(provoke) }
+        Self {
+            name,
+            what,
+            native: Cell::Ask(provoke),
+            wasm: Cell::Ask(provoke),
+            sdk: Cell::Ask(provoke),
+        }
     }
 
     /// What it is behind a wall.
@@ -74,6 +87,7 @@ impl Row {
         match wall {
             Wall::Native => self.native,
             Wall::Wasm => self.wasm,
+            Wall::SdkNative | Wall::SdkWasm => self.sdk,
         }
     }
 }

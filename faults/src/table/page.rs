@@ -18,6 +18,9 @@ answer; calls that are left over fail the test as well. The last word of a cell 
 plugin: it **serves on** (the next call is answered, where need be by a new instance), **rests**
 (for 30 seconds), or there is **none**.
 
+The columns `sdk-native` and `sdk-wasm` are a plugin of one source, written with the SDK
+([`wasm-guest-sdk`](../wasm-guest-sdk/README.md)), behind both walls.
+
 Where nobody asks, the cell says why. *Not held* marks what a wall does not hold: native code that
 crashes takes the process with it, and native code that never returns keeps the thread that called
 it. That is what the sandbox is for.
@@ -35,20 +38,27 @@ pub fn render(seen: impl Fn(&Row, Wall) -> Option<Seen>) -> String {
     let mut page = HEAD.to_owned();
     for group in GROUPS {
         let _ = write!(page, "\n## {}\n\n{}\n\n| fault |", group.name, group.what);
-        for wall in Wall::ALL {
+        for wall in Wall::COLUMNS {
             let _ = write!(page, " `{}` |", wall.name());
         }
-        page += "\n|---|---|---|\n";
+        page += "\n|---|---|---|---|---|\n";
         for row in group.rows {
             let _ = write!(page, "| **{}**: {} |", row.name, row.what);
-            for wall in Wall::ALL {
-                let cell = match row.cell(wall) {
+            for wall in Wall::COLUMNS {
+                let told = match row.cell(wall) {
                     Cell::Not(why) => why.to_owned(),
-                    Cell::Ask(_) => {
-                        seen(row, wall).map_or_else(|| "?".to_owned(), |seen| cell(&seen))
-                    }
+                    Cell::Ask(_) => match seen(row, wall) {
+                        None => "?".to_owned(),
+                        Some(what)
+                            if wall != wall.plain()
+                                && seen(row, wall.plain()) == Some(what.clone()) =>
+                        {
+                            format!("as `{}`", wall.plain().name())
+                        }
+                        Some(what) => cell(&what),
+                    },
                 };
-                let _ = write!(page, " {cell} |");
+                let _ = write!(page, " {told} |");
             }
             page.push('\n');
         }
