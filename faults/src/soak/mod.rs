@@ -1,27 +1,36 @@
 //! Healthy and hostile plugins side by side, for minutes, and what is left of it all in the end.
 //!
 //! ```text
-//! healthy workers > the same two calls again and again: every one has to be answered
-//! hostile workers > kinds.rs: a fault by the dice > tally.rs: what came of it
+//! healthy workers > a call, again and again: every one has to be answered
+//! hostile workers > kinds/: a fault, by the dice or the rarest > tally.rs: what came of it
+//! matchmakers     > strangers.rs: a generated component, loaded, called, unloaded
 //! watchdog        > a worker that does not get on is named, and the program ends
 //!
 //! half-way and at the end: everybody stands still > gauge.rs: memory, threads, files, mappings
+//!                                                 > judge.rs: what of that is wrong
 //! ```
 
 mod gauge;
+mod judge;
 mod kinds;
+mod panics;
 mod stage;
+mod strangers;
 mod tally;
 
 use crate::dice::Dice;
-use crate::ground::{Wall, ask};
+use crate::ground::ask;
 use gauge::Gauge;
-use kinds::KINDS;
+use judge::Measured;
+use kinds::Came;
+use panics::Panics;
 use stage::Stage;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
+use strangers::Strangers;
 use tally::Tally;
 
 /// How long, and with which numbers.
@@ -42,17 +51,25 @@ const PROGRESS: Duration = Duration::from_secs(5);
 
 const HEALTHY: usize = 2;
 const HOSTILE: usize = 3;
+const MATCHMAKERS: usize = 2;
 
-/// More memory than this in the second half, in percent of what there was, is a leak.
-const LEAK_PERCENT: u64 = 2;
+/// Who works where.
+const FIRST_HOSTILE: usize = HEALTHY;
+const FIRST_MATCHMAKER: usize = FIRST_HOSTILE + HOSTILE;
+const OVERSEER: usize = FIRST_MATCHMAKER + MATCHMAKERS;
 
-/// What is shorter warms up for all of its time, so its memory says nothing.
-const WARM: Duration = Duration::from_secs(50);
+/// A worker rests for so long between two steps: who compiles has the lowest priority, and would
+/// come to nothing among workers that are always busy.
+const BREATH: Duration = Duration::from_millis(1);
+
+/// So many calls a healthy worker makes in a step.
+const CALLS: u64 = 10;
 
 /// What the workers share.
 struct Run {
     stage: Stage,
     tally: Tally,
+    strangers: Strangers,
     calls: AtomicU64,
     faults: AtomicU64,
     /// What went wrong that should not have.
@@ -114,44 +131,61 @@ impl Run {
 /// # Errors
 /// What should not have happened, a line each.
 pub fn soak(options: Options, say: fn(&str)) -> Result<(), Vec<String>> {
+    let panics = Panics::watch();
     let bare = Gauge::read();
-    let desks = (0..=HEALTHY + HOSTILE).map(|_| Desk(Mutex::default()));
     let run = Run {
         stage: Stage::new(),
         tally: Tally::default(),
+        strangers: Strangers::default(),
         calls: AtomicU64::new(0),
         faults: AtomicU64::new(0),
         wrong: Mutex::default(),
         over: AtomicBool::new(false),
         gate: RwLock::new(()),
-        desks: desks.collect(),
+        desks: (0..=OVERSEER).map(|_| Desk(Mutex::default())).collect(),
     };
     // What is started once stays: the threads of the host's own, and what they have open.
-    for kind in KINDS {
-        let mut dice = Dice::new(options.seed);
-        kind.walls.iter().for_each(|wall| drop((kind.provoke)(&run.stage, *wall, &mut dice)));
-    }
+    let mut dice = Dice::new(options.seed);
+    (0..run.tally.len()).for_each(|at| provoke(&run, at, &mut dice));
+    (0..20).for_each(|_| meet(&run, &mut dice));
     let begun = run.still();
     say(&format!("begins: {begun} (before any plugin: {bare})"));
     run.desks.iter().for_each(|desk| desk.begin("starting".to_owned()));
     let half = thread::scope(|scope| {
         let run = &run;
         scope.spawn(move || watch(run, say));
-        for number in 0..HEALTHY {
+        let seed = |number: usize| options.seed.wrapping_mul(31).wrapping_add(number as u64);
+        for number in 0..FIRST_HOSTILE {
             scope.spawn(move || healthy(run, number));
         }
-        for number in 0..HOSTILE {
-            let seed = options.seed.wrapping_mul(31).wrapping_add(number as u64);
-            scope.spawn(move || hostile(run, HEALTHY + number, Dice::new(seed)));
+        for number in FIRST_HOSTILE..FIRST_MATCHMAKER {
+            scope.spawn(move || hostile(run, number, Dice::new(seed(number))));
+        }
+        for number in FIRST_MATCHMAKER..OVERSEER {
+            scope.spawn(move || matchmaker(run, number, Dice::new(seed(number))));
         }
         oversee(run, options.duration, say)
     });
-    report(&run, begun, half.filter(|_| options.duration >= WARM), say)
+    let end = run.still();
+    say(&format!("ends: {end}"));
+    let mut wrong = judge::left(&Measured { begun, half, end }, options.duration);
+    wrong.extend(judge::seldom(run.tally.reached(), options.duration));
+    wrong.extend(run.stage.end());
+    wrong.extend(panics.end().into_iter().map(|panic| format!("a panic of the host's: {panic}")));
+    say(&format!("\n{}\n{}", run.tally, run.strangers));
+    say(&format!(
+        "{} healthy calls, {} faults, {} generated components",
+        run.calls.load(Relaxed),
+        run.faults.load(Relaxed),
+        run.strangers.met()
+    ));
+    wrong.extend(std::mem::take(&mut *run.wrong.lock().unwrap_or_else(PoisonError::into_inner)));
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
 /// The one who looks at the clock. Returns what there was half-way.
 fn oversee(run: &Run, duration: Duration, say: fn(&str)) -> Option<Gauge> {
-    let desk = &run.desks[HEALTHY + HOSTILE];
+    let desk = &run.desks[OVERSEER];
     let begun = Instant::now();
     let mut half = None;
     let mut said = Instant::now();
@@ -168,7 +202,10 @@ fn oversee(run: &Run, duration: Duration, say: fn(&str)) -> Option<Gauge> {
             said = Instant::now();
             let (calls, faults) = (run.calls.load(Relaxed), run.faults.load(Relaxed));
             let (seconds, gauge) = (begun.elapsed().as_secs(), Gauge::read());
-            say(&format!("{seconds:>5} s: {calls} healthy calls, {faults} faults, {gauge}"));
+            let met = run.strangers.met();
+            say(&format!(
+                "{seconds:>5} s: {calls} healthy calls, {faults} faults, {met} components, {gauge}"
+            ));
         }
     }
     run.over.store(true, Relaxed);
@@ -187,75 +224,77 @@ fn watch(run: &Run, say: fn(&str)) {
     }
 }
 
+/// One step of a worker. True if there is to be another one.
 fn step(run: &Run, number: usize, what: String, work: impl FnOnce()) -> bool {
-    let _gate = run.gate.read().unwrap_or_else(PoisonError::into_inner);
-    run.desks[number].begin(what);
-    work();
-    !run.over.load(Relaxed)
+    {
+        let _gate = run.gate.read().unwrap_or_else(PoisonError::into_inner);
+        run.desks[number].begin(what);
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            run.complain("a worker panicked".to_owned());
+        }
+    }
+    let on = !run.over.load(Relaxed);
+    if on {
+        thread::park_timeout(BREATH);
+    } else {
+        run.desks[number].leave();
+    }
+    on
 }
 
 fn healthy(run: &Run, number: usize) {
     let mut at = number as u64;
-    loop {
-        at += 1;
+    let calls = |at: u64| {
         let plugin = &run.stage.healthy[at as usize % run.stage.healthy.len()];
-        let on = step(run, number, format!("a call of `{}`", plugin.name()), || {
-            let payload = at.to_le_bytes();
-            match ask(plugin, "echo", &payload) {
-                Ok(reply) if *reply == payload => {}
-                other => run.complain(format!("`{}` was unharmed: {other:?}", plugin.name())),
+        step(run, number, format!("calls of `{}`", plugin.name()), || {
+            for call in 0..CALLS {
+                let payload = (at + call).to_le_bytes();
+                match ask(plugin, "echo", &payload) {
+                    Ok(reply) if *reply == payload => {}
+                    other => run.complain(format!("`{}` was unharmed: {other:?}", plugin.name())),
+                }
             }
-            run.calls.fetch_add(1, Relaxed);
-        });
-        if !on {
-            break;
-        }
+            run.calls.fetch_add(CALLS, Relaxed);
+        })
+    };
+    while calls(at) {
+        at += 1;
     }
-    run.desks[number].leave();
 }
 
 fn hostile(run: &Run, number: usize, mut dice: Dice) {
     loop {
-        let kind = dice.pick(KINDS);
-        let wall: Wall = *dice.pick(kind.walls);
+        let at = match dice.roll(2) {
+            0 => run.tally.rarest(),
+            _ => dice.roll(run.tally.len() as u64) as usize,
+        };
+        let (kind, wall) = run.tally.kind(at);
         let what = format!("`{}` behind {}", kind.name, wall.name());
-        let on = step(run, number, what, || {
-            let came = (kind.provoke)(&run.stage, wall, &mut dice);
-            run.tally.count(wall, kind.name, &came);
-            run.faults.fetch_add(1, Relaxed);
-        });
-        if !on {
+        if !step(run, number, what, || provoke(run, at, &mut dice)) {
             break;
         }
     }
-    run.desks[number].leave();
 }
 
-/// Looks at what is left.
-fn report(run: &Run, begun: Gauge, half: Option<Gauge>, say: fn(&str)) -> Result<(), Vec<String>> {
-    let end = run.still();
-    say(&format!("ends: {end}"));
-    if let Some(half) = half
-        && end.resident > half.resident + half.resident * LEAK_PERCENT / 100
-    {
-        run.complain(format!("memory grew: half-way {half}, in the end {end}"));
+/// Provokes one kind, as often as it is in a row.
+fn provoke(run: &Run, at: usize, dice: &mut Dice) {
+    let (kind, wall) = run.tally.kind(at);
+    for _ in 0..kind.times {
+        let came = (kind.provoke)(&run.stage, wall, dice);
+        if let Came::Wrong(what) = &came {
+            run.complain(format!("`{}` behind {}: {what}", kind.name, wall.name()));
+        }
+        run.faults.fetch_add(u64::from(run.tally.count(at, &came)), Relaxed);
     }
-    if end.threads > begun.threads {
-        run.complain(format!("threads are left: {begun}, and in the end {end}"));
+}
+
+fn matchmaker(run: &Run, number: usize, mut dice: Dice) {
+    while step(run, number, "a generated component".to_owned(), || meet(run, &mut dice)) {}
+}
+
+fn meet(run: &Run, dice: &mut Dice) {
+    if let Some(wrong) = run.strangers.meet(&run.stage, dice) {
+        run.complain(wrong);
     }
-    if end.files > begun.files {
-        run.complain(format!("files are left open: {begun}, and in the end {end}"));
-    }
-    if end.visitors > 0 {
-        run.complain(format!("{} mappings are left of what was unmapped", end.visitors));
-    }
-    if run.calls.load(Relaxed) == 0 || run.faults.load(Relaxed) == 0 {
-        run.complain("nothing was done".to_owned());
-    }
-    for error in run.stage.end() {
-        run.complain(error);
-    }
-    say(&format!("\n{}", run.tally));
-    let wrong = std::mem::take(&mut *run.wrong.lock().unwrap_or_else(PoisonError::into_inner));
-    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    run.faults.fetch_add(1, Relaxed);
 }

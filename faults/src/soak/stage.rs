@@ -1,10 +1,13 @@
 //! Who is on the stage of a soak: plugins that are healthy, and plugins that are not.
 
+use crate::dice::Dice;
 use crate::fixtures::{self, EXT};
 use crate::ground::{Wall, conforming};
 use crate::shape::Shape;
-use ringbox::{Cache, Host, Limits, LoadOptions, Mode, Plugin, Source, WasmLimits};
-use std::sync::Mutex;
+use ringbox::{Cache, Host, Limits, LoadOptions, Mode, Plugin, Policy, Source, WasmLimits};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -12,18 +15,52 @@ use tempfile::TempDir;
 pub(super) struct Stage {
     pub(super) host: Host,
     pub(super) healthy: Vec<Plugin>,
+    /// What misbehaves and stays: behind each wall, and in the sandbox with each policy and mode.
     native: Plugin,
-    wasm: Plugin,
-    /// A component that misbehaves by the first byte of its payload.
-    pub(super) shape: Plugin,
-    /// The library that comes, goes, and is unmapped.
-    pub(super) visitor: std::path::PathBuf,
-    /// One name, one at a time.
-    pub(super) visit: Mutex<()>,
+    wasm: Vec<Plugin>,
+    /// What traps: the suite's component, and one that does what its payload says.
+    scripted: Vec<Fragile>,
+    shaped: Vec<Fragile>,
+    /// A component that fails until it rests.
+    pub(super) failing: Plugin,
+    /// The library in C, to stay.
+    pub(super) c: Plugin,
+    /// What was unloaded.
+    gone: [Plugin; 2],
+    /// The library that comes, goes, and is unmapped; and a component.
+    library: PathBuf,
+    component: PathBuf,
+    /// Files that are no plugins.
+    pub(super) junk: Vec<PathBuf>,
     /// Where what is loaded once is compiled, and soon forgotten.
     pub(super) cache: Cache,
     pub(super) folder: TempDir,
 }
+
+/// A component that is replaced before its failures make it rest, so that it can go on failing.
+pub(super) struct Fragile {
+    plugin: Plugin,
+    strikes: Mutex<u32>,
+}
+
+/// A plugin that failed so often in a row waits before it is replaced.
+const FREE: u32 = 3;
+
+impl Fragile {
+    /// Does what may fail, as the only one who does so with this plugin.
+    pub(super) fn act<R>(&self, host: &Host, act: impl FnOnce(&Plugin) -> R) -> R {
+        let mut strikes = self.strikes.lock().unwrap_or_else(PoisonError::into_inner);
+        if *strikes == FREE {
+            *strikes = 0;
+            host.reload(self.plugin.name()).expect("nobody else reloads it");
+        }
+        *strikes += 1;
+        act(&self.plugin)
+    }
+}
+
+/// Each fragile plugin so often, so that workers needn't wait for each other.
+const FRAGILE: usize = 4;
 
 /// After its caller has waited so long a hostile call is over.
 const SHORT: Duration = Duration::from_millis(50);
@@ -31,38 +68,74 @@ const SHORT: Duration = Duration::from_millis(50);
 impl Stage {
     pub(super) fn new() -> Self {
         let host = Host::new();
-        let patient = || LoadOptions::new().wasm_limits(long());
         let load = |name: &str, wall: Wall, options: LoadOptions| {
             host.load_with(name, wall.source(&wall.file()), conforming(options)).expect(name)
         };
-        let mut on_runners = patient();
-        on_runners.wasm = on_runners.wasm.mode(Mode::Cooperative);
+        let patient = || LoadOptions::new().wasm_limits(long());
         let healthy = vec![
             load("healthy native", Wall::Native, patient()),
             load("healthy wasm", Wall::Wasm, patient()),
-            load("healthy wasm on runners", Wall::Wasm, on_runners),
+            load("healthy wasm on runners", Wall::Wasm, patient().mode(Mode::Cooperative)),
         ];
-        let limits = Limits::default().deadline(SHORT).answer_bytes(1 << 20).stream_frames(8);
+        let limits = Limits::default().deadline(SHORT).answer_bytes(1 << 20);
+        let limits = limits.stream_frames(8).state_bytes(100);
         let hostile = || LoadOptions::new().limits(limits).grace(Duration::ZERO);
         let native = load("hostile native", Wall::Native, hostile());
-        let wasm = load("hostile wasm", Wall::Wasm, hostile());
-        let small = WasmLimits::default().memory_bytes(1 << 20);
-        let shape = Shape {
-            handle: "(drop (i32.div_u (i32.const 1) (local.get $n)))",
-            shutdown: "(call $spin)",
-            ..Shape::default()
+        let wasm = vec![
+            load("hostile wasm", Wall::Wasm, hostile()),
+            load("hostile wasm on runners", Wall::Wasm, hostile().mode(Mode::Cooperative)),
+            load("hostile pool", Wall::Wasm, hostile().instances(Policy::Pool(2))),
+            load("hostile per call", Wall::Wasm, hostile().instances(Policy::PerCall(2))),
+        ];
+        let fragile = |plugin| Fragile { plugin, strikes: Mutex::default() };
+        let scripted = |number| load(&format!("fragile {number}"), Wall::Wasm, hostile());
+        let scripted = (0..FRAGILE).map(|number| fragile(scripted(number))).collect();
+        let shape = Shape { handle: ODD, ..Shape::default() }.bytes();
+        let small = WasmLimits::default().memory_bytes(1 << 20).timers(64);
+        let load_shape = |name: &str| {
+            let options = hostile().wasm_limits(small);
+            host.load_with(name, Source::component(shape.clone()), options).expect(name)
         };
-        let small = small.start_budget(Duration::from_millis(20));
-        let source = Source::component(shape.bytes());
-        let shape = host.load_with("hostile shape", source, hostile().wasm_limits(small));
+        let shaped = (0..FRAGILE)
+            .map(|number| fragile(load_shape(&format!("fragile shape {number}"))))
+            .collect();
+        let failing = load_shape("always failing");
+
         let folder = tempfile::tempdir().expect("a folder");
-        let visitor = fixtures::c_library(folder.path(), &[EXT]).expect("there is a C compiler");
+        let library = fixtures::c_library(folder.path(), &[EXT]).expect("there is a C compiler");
+        // Under another name: of this one no mapping is to be left in the end.
+        let resident = folder.path().join("libresident.so");
+        fs::copy(&library, &resident).expect("it is copied");
+        let c = host.load_with("hostile c", Wall::Native.source(&resident), hostile());
+        let c = c.expect("it is loaded");
+        let gone = Wall::ALL.map(|wall| {
+            let plugin = load("gone", wall, LoadOptions::new());
+            host.unload("gone").expect("it goes");
+            plugin
+        });
+        let junk: [(&str, &[u8]); 5] = [
+            ("text", b"#!/bin/sh\n"),
+            ("empty", b""),
+            ("module.wasm", b"\0asm\x01\0\0\0"),
+            ("component.wasm", b"\0asm\x0d\0\x01\0"),
+            ("head.so", &[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0]),
+        ];
+        let junk = junk.map(|(name, bytes)| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).expect("it is written");
+            path
+        });
         Self {
             native,
             wasm,
-            shape: shape.expect("it is loaded"),
-            visitor,
-            visit: Mutex::default(),
+            scripted,
+            shaped,
+            failing,
+            c,
+            gone,
+            library,
+            component: Wall::Wasm.file(),
+            junk: junk.to_vec(),
             cache: Cache::memory_of(0),
             folder,
             healthy,
@@ -70,15 +143,32 @@ impl Stage {
         }
     }
 
-    /// The hostile plugin behind that wall.
-    pub(super) fn hostile(&self, wall: Wall) -> &Plugin {
-        match wall {
-            Wall::Native => &self.native,
-            Wall::Wasm => &self.wasm,
-        }
+    /// A hostile plugin behind that wall, which stays alive.
+    pub(super) fn hostile(&self, wall: Wall, dice: &mut Dice) -> &Plugin {
+        if wall.is_native() { &self.native } else { dice.pick(&self.wasm) }
     }
 
-    /// Waits until no call is left.
+    /// The suite's component, for what it doesn't survive.
+    pub(super) fn scripted(&self, dice: &mut Dice) -> &Fragile {
+        dice.pick(&self.scripted)
+    }
+
+    /// A component that misbehaves by the first byte of its payload.
+    pub(super) fn shaped(&self, dice: &mut Dice) -> &Fragile {
+        dice.pick(&self.shaped)
+    }
+
+    /// What was unloaded.
+    pub(super) fn gone(&self, wall: Wall) -> &Plugin {
+        &self.gone[usize::from(!wall.is_native())]
+    }
+
+    /// A plugin's file that is loaded again and again.
+    pub(super) fn file(&self, wall: Wall) -> &Path {
+        if wall.is_native() { &self.library } else { &self.component }
+    }
+
+    /// Waits until no call is left, and looks whether each was counted once.
     pub(super) fn settle(&self) -> Result<(), String> {
         let end = Instant::now() + Duration::from_secs(20);
         loop {
@@ -92,6 +182,12 @@ impl Stage {
         }
         // The threads that plugins started for calls that were left end by themselves.
         thread::park_timeout(Duration::from_millis(200));
+        for plugin in self.host.metrics().plugins {
+            let calls = plugin.calls;
+            if calls.calls != calls.notified + calls.finished {
+                return Err(format!("calls of `{}` are lost: {calls:?}", plugin.name));
+            }
+        }
         Ok(())
     }
 
@@ -106,3 +202,21 @@ impl Stage {
 fn long() -> WasmLimits {
     WasmLimits::default().budget(Duration::from_secs(10))
 }
+
+/// What the shape does with a payload that begins with `!`: by the byte after it.
+const ODD: &str = "
+    (local.set $n (i32.load8_u (i32.add (local.get $at) (i32.const 1))))
+    (if (i32.eq (local.get $n) (i32.const 0)) (then
+      (drop (i32.div_u (i32.const 1) (local.get $n)))))
+    (if (i32.eq (local.get $n) (i32.const 1)) (then (return (i32.const 77))))
+    (if (i32.eq (local.get $n) (i32.const 2)) (then
+      (call $send (local.get $sid) (i32.const 9) (i32.const 0) (i32.const 0))))
+    (if (i32.eq (local.get $n) (i32.const 3)) (then
+      (i32.store8 (i32.const 200) (i32.const 255))
+      (call $write (i32.const 2) (i32.const 200) (i32.const 1))))
+    (if (i32.eq (local.get $n) (i32.const 4)) (then
+      (call $send (local.get $sid) (i32.const 0) (i32.const -16) (i32.const 5))))
+    (if (i32.eq (local.get $n) (i32.const 5)) (then
+      (call $send (local.get $sid) (i32.const 0) (i32.const 0) (i32.const -1))))
+    (if (i32.eq (local.get $n) (i32.const 6)) (then
+      (drop (i32.load (i32.const -4)))))";
