@@ -146,8 +146,8 @@ pub fn soak(options: Options, say: fn(&str)) -> Result<(), Vec<String>> {
     };
     // What is started once stays: the threads of the host's own, and what they have open.
     let mut dice = Dice::new(options.seed);
-    (0..run.tally.len()).for_each(|at| provoke(&run, at, &mut dice));
-    (0..20).for_each(|_| meet(&run, &mut dice));
+    (0..run.tally.len()).for_each(|at| provoke(&run, at, 1, &mut dice));
+    (0..5).for_each(|_| meet(&run, &mut dice));
     let begun = run.still();
     say(&format!("begins: {begun} (before any plugin: {bare})"));
     run.desks.iter().for_each(|desk| desk.begin("starting".to_owned()));
@@ -270,16 +270,16 @@ fn hostile(run: &Run, number: usize, mut dice: Dice) {
         };
         let (kind, wall) = run.tally.kind(at);
         let what = format!("`{}` behind {}", kind.name, wall.name());
-        if !step(run, number, what, || provoke(run, at, &mut dice)) {
+        if !step(run, number, what, || provoke(run, at, kind.times, &mut dice)) {
             break;
         }
     }
 }
 
-/// Provokes one kind, as often as it is in a row.
-fn provoke(run: &Run, at: usize, dice: &mut Dice) {
+/// Provokes one kind, so often in a row.
+fn provoke(run: &Run, at: usize, times: u32, dice: &mut Dice) {
     let (kind, wall) = run.tally.kind(at);
-    for _ in 0..kind.times {
+    for _ in 0..times {
         let came = (kind.provoke)(&run.stage, wall, dice);
         if let Came::Wrong(what) = &came {
             run.complain(format!("`{}` behind {}: {what}", kind.name, wall.name()));
