@@ -7,7 +7,10 @@ use clap::{Parser, Subcommand};
 
 use crate::checkout::Checkout;
 use crate::cmd::Verdict;
-use crate::{bench, ci, component, demo, faults, loom, mutants, new_plugin, setup, soak, test};
+use crate::{
+    bench, ci, component, demo, faults, fuzz, loom, mutants, new_plugin, sanitize, setup, soak,
+    test,
+};
 
 /// What this checkout can do.
 ///
@@ -62,6 +65,15 @@ enum Command {
     /// Faults are injected by the dice. Healthy plugins have to answer every call; in the end no
     /// call, thread, file, mapping or memory may be left over. What hangs is named.
     Soak(soak::Args),
+    /// Fuzz what comes from outside: all targets side by side.
+    ///
+    /// It needs a nightly Rust and `cargo fuzz`. What breaks a target lies in `fuzz/artifacts`
+    /// then, and belongs into `fuzz/corpus`, which every `cargo test` goes through.
+    Fuzz(fuzz::Args),
+    /// Run the tests of the routing core and of the native loader under sanitizers and valgrind.
+    ///
+    /// AddressSanitizer and ThreadSanitizer need a nightly Rust.
+    Sanitize(sanitize::Args),
     /// Try every interleaving of the routing core's concurrent parts (loom).
     ///
     /// The models run the code that ships. `LOOM_MAX_PREEMPTIONS` (3 unless set) bounds how often
@@ -96,6 +108,8 @@ impl Cli {
             Command::Bench(args) => bench::run(&checkout, &args),
             Command::Faults(args) => faults::run(&checkout, &args),
             Command::Soak(args) => soak::run(&checkout, &args),
+            Command::Fuzz(args) => fuzz::run(&checkout, &args),
+            Command::Sanitize(args) => sanitize::run(&checkout, &args),
             Command::Loom(args) => loom::run(&checkout, &args),
             Command::Mutants(args) => mutants::run(&checkout, &args),
             Command::Ci(args) => ci::run(&checkout, &args),

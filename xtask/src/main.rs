@@ -9,6 +9,8 @@
 //! cargo xtask bench       bench.rs       how fast?
 //! cargo xtask faults      faults.rs      what callers see of each fault
 //! cargo xtask soak        soak.rs        healthy and hostile plugins side by side, for minutes
+//! cargo xtask fuzz        fuzz.rs        all fuzz targets side by side
+//! cargo xtask sanitize    sanitize.rs    tests under sanitizers and valgrind
 //! cargo xtask loom        loom.rs        every interleaving of the routing core
 //! cargo xtask mutants     mutants.rs     do the tests die when a promise is broken?
 //! cargo xtask ci          ci.rs          all of the above, and what a reviewer would look at
@@ -27,11 +29,13 @@ mod cmd;
 mod component;
 mod demo;
 mod faults;
+mod fuzz;
 mod group;
 mod libtest;
 mod loom;
 mod mutants;
 mod new_plugin;
+mod sanitize;
 mod setup;
 mod soak;
 mod test;
