@@ -127,7 +127,8 @@ repertoire! {
     "views-that-cannot-be" NATIVE 100 |stage, _, dice| {
         let entries: &[&str] = &["nine", "null", "endless", "huge", "no context", "refuse", "give null",
             "give to nobody", "monster lease"];
-        came(&ask(&stage.c, *dice.pick(entries), b"e"))
+        let entry: &&str = dice.pick(entries);
+        came(&ask(&stage.c, entry, b"e"))
     };
 }
 

@@ -56,7 +56,8 @@ repertoire! {
         } else {
             &["echo", "nothing"]
         };
-        let said = came(&ask(&plugin, *dice.pick(entries), b"e"));
+        let entry: &&str = dice.pick(entries);
+        let said = came(&ask(&plugin, entry, b"e"));
         if dice.roll(2) == 0
             && let Err(error) = stage.host.reload(&name)
         {
