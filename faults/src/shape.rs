@@ -57,5 +57,6 @@ impl Shape<'_> {
             .replace("{{version}}", self.version)
             .replace("{{pages}}", &self.pages.to_string())
             .replace("{{table}}", &self.table.to_string())
+            .replace("{{unless}}", "")
     }
 }
