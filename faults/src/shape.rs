@@ -57,6 +57,5 @@ impl Shape<'_> {
             .replace("{{version}}", self.version)
             .replace("{{pages}}", &self.pages.to_string())
             .replace("{{table}}", &self.table.to_string())
-            .replace("{{unless}}", "")
     }
 }

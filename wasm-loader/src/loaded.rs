@@ -132,8 +132,7 @@ pub(crate) fn small(options: &crate::WasmOptions) -> Loaded {
         .replace("{{shutdown}}", "")
         .replace("{{version}}", "1.0.0")
         .replace("{{pages}}", "1")
-        .replace("{{table}}", "1")
-        .replace("{{unless}}", "");
+        .replace("{{table}}", "1");
     crate::load_bytes(&wat::parse_str(text).unwrap(), "guest", options).unwrap()
 }
 

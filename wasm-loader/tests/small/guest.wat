@@ -1,5 +1,4 @@
 ;; A plugin that does what the first byte of a call's payload says. `{{..}}` is filled in by the tests.
-;; What comes after `{{unless}}` is there unless that is filled in with `;;`.
 (component
   (import "nylon:ring/types@1.0.0" (instance $types
     (type $s (enum "ok" "err" "invalid" "unsupported" "stream-end" "panic" "backpressure"))
@@ -250,5 +249,5 @@
   (export "nylon:ring-ext/data@0.1.0" (instance $data))
   (func $cancel (param "sid" u64) (canon lift (core func $main "cancel")))
   (instance $cancellation (export "cancel" (func $cancel)))
-  {{unless}}(export "nylon:ring-ext/cancellation@0.1.0" (instance $cancellation))
+  (export "nylon:ring-ext/cancellation@0.1.0" (instance $cancellation))
 )

@@ -24,6 +24,10 @@ pub(crate) struct Guest<'a> {
     pub(crate) hears_cancel: bool,
 }
 
+/// How the component says that it hears of cancelled calls.
+const HEARS_CANCEL: &str =
+    "(export \"nylon:ring-ext/cancellation@0.1.0\" (instance $cancellation))";
+
 impl Default for Guest<'_> {
     fn default() -> Self {
         Self { init: "", shutdown: "", version: "1.0.0", pages: 1, table: 1, hears_cancel: true }
@@ -37,8 +41,9 @@ impl Guest<'_> {
             .replace("{{shutdown}}", self.shutdown)
             .replace("{{version}}", self.version)
             .replace("{{pages}}", &self.pages.to_string())
-            .replace("{{table}}", &self.table.to_string())
-            .replace("{{unless}}", if self.hears_cancel { "" } else { ";;" });
+            .replace("{{table}}", &self.table.to_string());
+        let text = if self.hears_cancel { text } else { text.replace(HEARS_CANCEL, "") };
+        assert_eq!(text.contains(HEARS_CANCEL), self.hears_cancel, "the component has changed");
         wat::parse_str(text).unwrap()
     }
 }
