@@ -51,19 +51,19 @@ repertoire! {
     };
     // One that the routing core may well have handed out, or will.
     "guessed-sid" BOTH 100 |stage, wall, dice| {
-        let mine = run(stage.hostile(wall, dice), &Script::new().own_sid().output(status::OK));
-        let sid = mine.as_ref().ok().and_then(|reply| Some(u64::from_le_bytes(*reply.first_chunk()?)));
-        let Some(sid) = sid else { return came(&mine) };
-        drop(mine);
+        let sid = match over(stage, wall, dice) {
+            Ok(sid) => sid,
+            Err(came) => return came,
+        };
         let near = sid ^ (1 << dice.roll(64));
         answer_for(stage, wall, dice, near)
     };
     "sid-0" BOTH 50 |stage, wall, dice| answer_for(stage, wall, dice, 0);
     "finished-sid" BOTH 50 |stage, wall, dice| {
-        let mine = run(stage.hostile(wall, dice), &Script::new().own_sid().output(status::OK));
-        let sid = mine.as_ref().ok().and_then(|reply| Some(u64::from_le_bytes(*reply.first_chunk()?)));
-        let Some(sid) = sid else { return came(&mine) };
-        drop(mine);
+        let sid = match over(stage, wall, dice) {
+            Ok(sid) => sid,
+            Err(came) => return came,
+        };
         answer_for(stage, wall, dice, sid)
     };
     "late" BOTH 50 |stage, wall, dice| {
@@ -130,6 +130,15 @@ repertoire! {
         let entry: &&str = dice.pick(entries);
         came(&ask(&stage.c, entry, b"e"))
     };
+}
+
+/// The number of a call that is over, by what its plugin says. Where it says none, what came of it.
+fn over(stage: &Stage, wall: Wall, dice: &mut Dice) -> Result<u64, Came> {
+    let mine = run(stage.hostile(wall, dice), &Script::new().own_sid().output(status::OK));
+    match mine.as_ref().ok().and_then(|reply| reply.first_chunk()) {
+        Some(sid) => Ok(u64::from_le_bytes(*sid)),
+        None => Err(came(&mine)),
+    }
 }
 
 /// Has the plugin answer that number, and then its own call.
