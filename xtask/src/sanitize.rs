@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use clap::ValueEnum as _;
 
 use crate::checkout::Checkout;
 use crate::cmd::{self, Verdict};
@@ -25,8 +26,6 @@ enum By {
 }
 
 impl By {
-    const ALL: [Self; 3] = [Self::Address, Self::Thread, Self::Valgrind];
-
     const fn name(self) -> &'static str {
         match self {
             Self::Address => "address",
@@ -77,7 +76,7 @@ pub(crate) fn run(checkout: &Checkout, args: &Args) -> Result<Verdict> {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
         bail!("the sanitizers are set up for {HERE} only");
     }
-    let by = if args.by.is_empty() { &By::ALL[..] } else { &args.by };
+    let by = if args.by.is_empty() { By::value_variants() } else { &args.by };
     let std = std_is_here();
     if !std {
         println!(
