@@ -358,7 +358,7 @@ impl Slot {
         bytes: &[u8],
     ) -> bool {
         let now = self.word.load(Relaxed);
-        let plain = now & (STREAM | LOCKED | OVER) == STREAM;
+        let plain = now & INDEX_MASK & !TAIL == STREAM;
         if !plain || !self.is_word_of(now, sid) || self.owner.load(Relaxed) != owner {
             return false;
         }
@@ -371,8 +371,9 @@ impl Slot {
             self.contended.store(KNOWN, Release);
         }
         if sent {
-            let tail = now.wrapping_add(1) & TAIL;
-            self.word.store(word(sid, STREAM) | tail, Release);
+            // Nobody waits for a stream that has no reader yet, and its tail is below `frames`: there
+            // is no other flag to clear, and the tail does not run over.
+            self.word.store(now + 1, Release);
         }
         self.answering.store(BIASED, Release);
         sent
@@ -393,8 +394,8 @@ impl Slot {
         let entry = queue.entry(tail).get_mut();
         // SAFETY: so is the entry at the tail, and there is room for it.
         let entry = unsafe { entry.deref() };
-        entry.copy(status, bytes);
-        if entry.take_fault().is_some() {
+        // A buffer that is too small for the frame is made under the lock.
+        if !entry.copy_if_room(status, bytes) {
             return false;
         }
         // SAFETY: as above.
