@@ -46,8 +46,8 @@ impl Resident for Sandboxed {
     fn about(&self) -> About {
         About {
             wall: Wall::Sandbox(self.0.about()),
-            reported_name: None,
-            reported_version: None,
+            reported_name: self.0.name().map(str::to_owned),
+            reported_version: self.0.version().map(str::to_owned),
             sha256: Some(self.0.sha256().to_string()),
             warnings: self.0.effective().refused().iter().map(ToString::to_string).collect(),
             leases: None,

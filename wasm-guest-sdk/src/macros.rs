@@ -311,7 +311,7 @@ macro_rules! __plugin_wall {
             }
         }
 
-        $crate::__plugin_export! { $x }
+        $crate::__plugin_export! { $x [$n] [$v] }
     };
 }
 
@@ -331,10 +331,16 @@ macro_rules! __plugin_some {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __plugin_export {
-    (all) => {
+    (all [$n:expr] [$v:expr]) => {
         $crate::sandbox::bindings::export!(
             __RingboxComponent with_types_in $crate::sandbox::bindings
         );
+        /// What the component is called, beside its code.
+        const _: () = {
+            const PARTS: &[&str] = &["name ", $n, "\nversion ", $v];
+            #[unsafe(link_section = "ringbox:plugin")]
+            static TEXT: [u8; $crate::sandbox::len(PARTS)] = $crate::sandbox::text(PARTS);
+        };
     };
-    (none) => {};
+    (none $n:tt $v:tt) => {};
 }

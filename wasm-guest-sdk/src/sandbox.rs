@@ -124,6 +124,32 @@ fn keep() {
     }
 }
 
+/// How long the parts are together.
+#[must_use]
+pub const fn len(parts: &[&str]) -> usize {
+    let (mut part, mut len) = (0, 0);
+    while part < parts.len() {
+        len += parts[part].len();
+        part += 1;
+    }
+    len
+}
+
+/// The parts, one after the other.
+#[must_use]
+pub const fn text<const LEN: usize>(parts: &[&str]) -> [u8; LEN] {
+    let (mut text, mut at, mut part) = ([0; LEN], 0, 0);
+    while part < parts.len() {
+        let (bytes, mut next) = (parts[part].as_bytes(), 0);
+        while next < bytes.len() {
+            text[at] = bytes[next];
+            (at, next) = (at + 1, next + 1);
+        }
+        part += 1;
+    }
+    text
+}
+
 /// The plugin, once it is started.
 pub struct Instance<P>(Lock<Option<Arc<Shared<P>>>>);
 

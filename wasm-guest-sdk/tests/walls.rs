@@ -151,3 +151,13 @@ fn given_up_calls_are_cancelled() {
         assert!(cancelled > 0, "nobody told the plugin");
     }
 }
+
+#[test]
+fn a_plugin_says_its_name_behind_both_walls() {
+    let pair = Pair::load("patterns");
+    for name in ["native", "sandboxed"] {
+        let about = pair.host.about(name).unwrap();
+        assert_eq!(about.reported_name.as_deref(), Some("patterns"), "{name}");
+        assert_eq!(about.reported_version.as_deref(), Some("0.1.0"), "{name}");
+    }
+}

@@ -105,7 +105,7 @@ pub fn load_bytes(bytes: &[u8], name: &str, options: &WasmOptions) -> Result<Loa
     }
     let about = About { policy: options.policy, pooled: chosen.pooled, inline };
     let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Loaded::new(attached, about, plugin, &places, pen, sha256))
+    Ok(Loaded::new(attached, about, plugin, &places, pen, inspection.identity, sha256))
 }
 
 /// Starts an instance in each place; or, where each call will have its own, one to see that it does.

@@ -1,6 +1,7 @@
 //! A loaded plugin: what it is, what it uses, and how it goes.
 
 use crate::grants::Effective;
+use crate::inspect::Identity;
 use crate::options::Policy;
 use crate::per_call::Pen;
 use crate::place::Place;
@@ -17,6 +18,7 @@ pub struct Loaded {
     about: About,
     plugin: Arc<Plugin>,
     places: Box<[Weak<Place>]>,
+    identity: Identity,
     sha256: String,
     pen: Option<Arc<Pen>>,
 }
@@ -55,10 +57,23 @@ impl Loaded {
         plugin: Arc<Plugin>,
         places: &[Arc<Place>],
         pen: Option<Arc<Pen>>,
+        identity: Identity,
         sha256: String,
     ) -> Self {
         let places = places.iter().map(Arc::downgrade).collect();
-        Self { attached, about, plugin, places, pen, sha256 }
+        Self { attached, about, plugin, places, pen, identity, sha256 }
+    }
+
+    /// What it says its name is, where it says so.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.identity.name.as_deref()
+    }
+
+    /// What it says its version is, where it says so.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.identity.version.as_deref()
     }
 
     /// The SHA-256 of the component's bytes, in hexadecimal.

@@ -15,6 +15,11 @@ const EXT: &str = include_str!("../../wit/nylon-ring-ext/ext.wit");
 
 /// A component of a world, whose functions do nothing. `packages` are what the world is made of.
 fn component(packages: &[&str], world: &str) -> Vec<u8> {
+    component_with(packages, world, &[])
+}
+
+/// The same of a core module with these sections more.
+fn component_with(packages: &[&str], world: &str, sections: &[u8]) -> Vec<u8> {
     let mut resolve = Resolve::default();
     for (at, package) in packages.iter().enumerate() {
         resolve.push_str(format!("{at}.wit"), package).unwrap();
@@ -23,11 +28,16 @@ fn component(packages: &[&str], world: &str) -> Vec<u8> {
     let world = resolve.select_world(&[main], None).unwrap();
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    module.extend(sections);
     ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
 }
 
 fn plugin() -> Vec<u8> {
-    component(&[RING], "world w { include nylon:ring/plugin@1.0.0; }")
+    plugin_of(&[])
+}
+
+fn plugin_of(sections: &[u8]) -> Vec<u8> {
+    component_with(&[RING], "world w { include nylon:ring/plugin@1.0.0; }", sections)
 }
 
 fn look(bytes: &[u8]) -> Inspection {
@@ -403,23 +413,49 @@ fn validation_has_the_engines_features() {
     }
 }
 
+/// A custom section.
+fn section(name: &str, text: &str) -> Vec<u8> {
+    let body = [&[name.len() as u8], name.as_bytes(), text.as_bytes()].concat();
+    [&[0, body.len() as u8], &*body].concat()
+}
+
 #[test]
 fn what_a_plugin_says_that_it_asks_for_is_read() {
     let mut bytes = plugin();
-    let section = |text: &str| {
-        let name = "ringbox:ask";
-        let mut body = vec![name.len() as u8];
-        body.extend(name.as_bytes());
-        body.extend(text.as_bytes());
-        [vec![0, body.len() as u8], body].concat()
-    };
-    let broken = [bytes.clone(), section("env A\nteleport\n")].concat();
+    let broken = [bytes.clone(), section("ringbox:ask", "env A\nteleport\n")].concat();
     let error = inspect(&broken, &ComponentLimits::new()).unwrap_err();
     assert!(matches!(error, InspectError::BadAsk { line: 2, .. }), "{error}");
-    bytes.extend(section("env A\n"));
+    bytes.extend(section("ringbox:ask", "env A\n"));
     let grants = Grants::new().env("A", "1").env("B", "2");
     // It imports nothing that has an environment, so it gets none.
     let text = look(&bytes).report(&grants).to_string();
     assert!(text.contains("a plugin") && text.contains("would get:"), "{text}");
     assert!(!text.contains("env B"), "{text}");
+}
+
+#[test]
+fn what_a_plugin_says_that_it_is_called_is_read() {
+    let names = |bytes: &[u8]| {
+        let seen = look(bytes);
+        (seen.name().map(str::to_owned), seen.version().map(str::to_owned))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(names(&plugin()), (None, None));
+    // Linkers put it into the core module, and what makes a component of that leaves it there.
+    let within = plugin_of(&section("ringbox:plugin", "name inner\nversion 1.0.0"));
+    assert_eq!(names(&within), (some("inner"), some("1.0.0")));
+    let text = look(&within).report(&Grants::new()).to_string();
+    assert!(text.contains("inner 1.0.0"), "{text}");
+    // The component itself overrules that.
+    let outer = [within, section("ringbox:plugin", "name outer")].concat();
+    assert_eq!(names(&outer), (some("outer"), None));
+    // What a component inside is called is its own business.
+    let nested = [&*wat("(component)"), &*section("ringbox:plugin", "name nested")].concat();
+    let nesting = [&*wat("(component)"), &[4, nested.len() as u8], &*nested].concat();
+    assert_eq!(names(&nesting), (None, None));
+
+    let broken = [plugin(), section("ringbox:plugin", "name a\u{7}b")].concat();
+    let error = inspect(&broken, &ComponentLimits::new()).unwrap_err();
+    assert!(matches!(error, InspectError::BadIdentity { .. }), "{error}");
+    assert!(error.to_string().contains("ringbox:plugin"), "{error}");
 }

@@ -137,6 +137,16 @@ pub enum InspectError {
         /// What is wrong with it.
         message: &'static str,
     },
+    /// What the plugin says that it is called cannot be read.
+    #[error(
+        "the plugin's section `{}`, with its name and version, is no use: {message}; write \
+         `name ..` and `version ..`, a line each, or leave it out",
+        super::PLUGIN_SECTION
+    )]
+    BadIdentity {
+        /// What is wrong with it.
+        message: &'static str,
+    },
 }
 
 /// A bound on a component: a field of [`ComponentLimits`](super::ComponentLimits).

@@ -15,6 +15,7 @@
 mod contract;
 mod error;
 mod features;
+mod identity;
 mod import;
 mod instances;
 mod limits;
@@ -26,6 +27,7 @@ mod signature;
 
 pub use error::{Bound, InspectError};
 pub(crate) use features::features;
+pub(crate) use identity::Identity;
 pub use import::{Capability, Import, Provider};
 pub use limits::ComponentLimits;
 pub(crate) use name::InterfaceName;
@@ -39,6 +41,9 @@ use std::path::Path;
 
 /// The custom section in which a plugin may say what it asks for, one line each.
 pub const ASK_SECTION: &str = "ringbox:ask";
+
+/// The custom section in which a plugin may say its name and its version, one line each.
+pub const PLUGIN_SECTION: &str = "ringbox:plugin";
 
 /// A valid component within its limits: what it is and what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +65,7 @@ pub struct Inspection {
     pub exports: Vec<String>,
     /// What it asks for.
     pub ask: Ask,
+    pub(crate) identity: Identity,
     /// The contract's functions, as they are here.
     functions_found: Vec<Found>,
 }
@@ -114,6 +120,18 @@ impl Inspection {
         self.guest().ok_or_else(|| self.no_guest())?;
         self.check_exports()?;
         self.check_imports(provided)
+    }
+
+    /// What it says its name is, where it says so.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.identity.name.as_deref()
+    }
+
+    /// What it says its version is, where it says so.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.identity.version.as_deref()
     }
 
     /// The full name under which it exports the guest's interface.

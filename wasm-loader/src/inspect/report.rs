@@ -41,6 +41,9 @@ impl fmt::Display for Inspection {
             Ok(()) => writeln!(f, "a plugin: a component that exports nylon:ring/guest")?,
             Err(error) => writeln!(f, "a component, and no plugin for this host: {error}")?,
         }
+        if let Some(name) = self.name() {
+            writeln!(f, "  {name} {}", self.version().unwrap_or_default())?;
+        }
         writeln!(
             f,
             "  {} bytes, {} functions (the largest has {} bytes), {} core modules, {} instances",

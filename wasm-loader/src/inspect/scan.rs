@@ -7,7 +7,7 @@ use super::instances::{Instances, Uncounted};
 use super::limits::ComponentLimits;
 use super::name::InterfaceName;
 use super::read::check_length;
-use super::{ASK_SECTION, Found, Inspection, features, signature};
+use super::{ASK_SECTION, Found, Identity, Inspection, PLUGIN_SECTION, features, signature};
 use crate::grants::Ask;
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::types::TypesRef;
@@ -33,6 +33,7 @@ pub(super) fn scan(bytes: &[u8], limits: &ComponentLimits) -> Result<Inspection,
         imports: Vec::new(),
         exports: Vec::new(),
         ask: None,
+        identity: None,
         functions_found: Vec::new(),
     };
     scan.walk()?;
@@ -81,6 +82,7 @@ struct Scan<'a> {
     imports: Vec<Import>,
     exports: Vec<String>,
     ask: Option<Ask>,
+    identity: Option<Identity>,
     functions_found: Vec<Found>,
 }
 
@@ -160,15 +162,30 @@ impl Scan<'_> {
                     self.exports.push(name.to_owned());
                 }
             }
-            Payload::CustomSection(section)
-                if self.levels.len() == 1 && section.name() == ASK_SECTION =>
-            {
-                self.ask = Some(Ask::parse(section.data())?);
-            }
+            Payload::CustomSection(section) if self.speaks_for_all() => match section.name() {
+                ASK_SECTION if self.counts(self.ask.is_some()) => {
+                    self.ask = Some(Ask::parse(section.data())?);
+                }
+                PLUGIN_SECTION if self.counts(self.identity.is_some()) => {
+                    self.identity = Some(Identity::parse(section.data())?);
+                }
+                _ => {}
+            },
             Payload::End(_) => self.end(),
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether what is said here is said of the whole: by the component, or by a module of its own,
+    /// where compilers and linkers put it.
+    fn speaks_for_all(&self) -> bool {
+        matches!(self.levels[..], [_] | [_, Encoding::Module])
+    }
+
+    /// Whether it counts, where something was said before: the component overrules its modules.
+    fn counts(&self, said: bool) -> bool {
+        self.levels.len() == 1 || !said
     }
 
     /// A module or a component ends.
@@ -240,6 +257,7 @@ impl Scan<'_> {
             imports: self.imports,
             exports: self.exports,
             ask,
+            identity: self.identity.unwrap_or_default(),
             functions_found: self.functions_found,
         }
     }
