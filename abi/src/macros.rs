@@ -240,18 +240,20 @@ macro_rules! __define_plugin {
         const _: () = {
             type __RingboxState = $s;
 
-            static PLUGIN: $crate::plugin::Plugin<__RingboxState> = $crate::plugin::Plugin::new(
+            const SPEC: $crate::plugin::Spec<__RingboxState> =
                 $crate::plugin::Spec::<__RingboxState>::new(|host| {
                     $crate::plugin::started(($i)(host))
                 })
-                $($c)*,
-            );
+                $($c)*;
+            static PLUGIN: $crate::plugin::Plugin<__RingboxState> = $crate::plugin::Plugin::new();
             static INFO: $crate::raw::PluginInfo =
                 $crate::plugin::Edge::<__RingboxPlugin>::info($n, $v, &raw const PLUGIN);
             static EXT: $crate::NrPluginExt = $crate::plugin::Edge::<__RingboxPlugin>::EXT;
 
             impl $crate::plugin::DefinedPlugin for __RingboxPlugin {
                 type State = __RingboxState;
+
+                const SPEC: $crate::plugin::Spec<__RingboxState> = SPEC;
 
                 fn plugin() -> &'static $crate::plugin::Plugin<__RingboxState> {
                     &PLUGIN

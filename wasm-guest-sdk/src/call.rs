@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+#[cfg(target_family = "wasm")]
+use std::mem;
 use std::str;
 
 use crate::current;
 use crate::reply::Outcome;
+#[cfg(target_family = "wasm")]
+use crate::request::LentHead;
 use crate::request::{Head, KeptHead};
 use crate::shared::Shared;
 use crate::tasks::Hold;
@@ -30,9 +34,30 @@ pub struct Kept {
 #[cfg(not(target_family = "wasm"))]
 pub type Arrived<'a> = Incoming<'a>;
 
-/// As a call comes in: in the sandbox nothing is borrowed.
+/// As a call comes in: in the sandbox all of it is the plugin's, and lent to the handler, for whom it is
+/// not moved unless it is kept.
 #[cfg(target_family = "wasm")]
-pub type Arrived<'a> = Kept;
+pub struct Arrived<'a> {
+    pub(crate) sid: Sid,
+    pub(crate) head: LentHead<'a>,
+    pub(crate) payload: &'a mut Vec<u8>,
+}
+
+#[cfg(target_family = "wasm")]
+impl Arrived<'_> {
+    /// The same for as long as anybody wants it: it is taken out of where it was lent from.
+    #[must_use]
+    pub fn keep(self) -> Kept {
+        Kept { sid: self.sid, head: self.head.keep(), payload: mem::take(self.payload) }
+    }
+
+    /// What a handler is called with.
+    #[inline]
+    #[must_use]
+    pub fn borrow(&self) -> Incoming<'_> {
+        Incoming { sid: self.sid, head: self.head.borrow(), payload: self.payload }
+    }
+}
 
 impl<'a> Incoming<'a> {
     /// The same for as long as anybody wants it.
@@ -51,13 +76,6 @@ impl<'a> Incoming<'a> {
 }
 
 impl Kept {
-    /// Itself.
-    #[cfg(target_family = "wasm")]
-    #[must_use]
-    pub fn keep(self) -> Self {
-        self
-    }
-
     /// What a handler is called with.
     #[must_use]
     pub fn borrow(&self) -> Incoming<'_> {

@@ -19,11 +19,13 @@ pub(crate) enum Kind<'a> {
 
 impl<'a> Reply<'a> {
     /// An answer with this status and payload.
+    #[inline]
     pub fn new(status: Status, payload: impl Into<Cow<'a, [u8]>>) -> Self {
         Self(Kind::Now { status, payload: payload.into() })
     }
 
     /// A [`Status::Ok`] with this payload.
+    #[inline]
     pub fn ok(payload: impl Into<Cow<'a, [u8]>>) -> Self {
         Self::new(Status::Ok, payload)
     }

@@ -1,6 +1,8 @@
 //! Whole requests.
 
 use std::fmt;
+#[cfg(target_family = "wasm")]
+use std::mem::take;
 
 use crate::Call;
 
@@ -31,6 +33,36 @@ impl KeptHead {
         match self {
             Self::Entry(name) => Head::Entry(name),
             Self::Request(owned) => Head::Kept(owned),
+        }
+    }
+}
+
+/// The same as it comes in to the sandbox: the plugin's, and lent to its handler.
+#[cfg(target_family = "wasm")]
+pub(crate) enum LentHead<'a> {
+    Entry(&'static str),
+    Request(&'a mut Owned),
+}
+
+#[cfg(target_family = "wasm")]
+impl LentHead<'_> {
+    #[inline]
+    pub(crate) fn borrow(&self) -> Head<'_> {
+        match self {
+            Self::Entry(name) => Head::Entry(name),
+            Self::Request(owned) => Head::Kept(owned),
+        }
+    }
+
+    pub(crate) fn keep(self) -> KeptHead {
+        match self {
+            Self::Entry(name) => KeptHead::Entry(name),
+            Self::Request(Owned { path, method, query, headers }) => KeptHead::Request(Owned {
+                path: take(path),
+                method: take(method),
+                query: take(query),
+                headers: take(headers),
+            }),
         }
     }
 }

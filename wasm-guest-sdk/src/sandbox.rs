@@ -12,10 +12,10 @@ use bindings::nylon::ring_ext::{frames, log, state, timers};
 
 pub(crate) use bindings::nylon::ring::types::{Header, Request as Owned};
 
-use crate::call::{self, Arrived, Kept};
+use crate::call::{self, Arrived};
 use crate::host::OWN_TOKENS;
 use crate::reply::Outcome;
-use crate::request::KeptHead;
+use crate::request::LentHead;
 use crate::shared::Shared;
 use crate::status::statuses;
 use crate::sync::Lock;
@@ -225,10 +225,10 @@ fn call<P: Plugin>(
     shared: &Arc<Shared<P>>,
     handler: &Handler<P>,
     sid: u64,
-    head: KeptHead,
-    payload: Vec<u8>,
+    head: LentHead<'_>,
+    payload: &mut Vec<u8>,
 ) -> Wit {
-    match (handler.run)(shared, Kept { sid: Sid::from_raw(sid), head, payload }) {
+    match (handler.run)(shared, Arrived { sid: Sid::from_raw(sid), head, payload }) {
         Ok(()) => Wit::Ok,
         // Not what accepts it.
         Err(Status::Ok) => Wit::Err,
@@ -251,15 +251,16 @@ impl<C: Component> guest::Guest for C {
         }
     }
 
-    fn handle(sid: u64, request: Owned, payload: Vec<u8>) -> Wit {
+    fn handle(sid: u64, mut request: Owned, mut payload: Vec<u8>) -> Wit {
         enter::<C, _>(sid, Wit::Invalid, |shared| {
             if request.method != "CALL" {
                 let Some(handler) = &C::REQUESTS else { return Wit::Unsupported };
-                return call(shared, handler, sid, KeptHead::Request(request), payload);
+                let head = LentHead::Request(&mut request);
+                return call(shared, handler, sid, head, &mut payload);
             }
             let entry = C::ENTRIES.iter().find(|entry| entry.name == request.path);
             let Some(entry) = entry else { return Wit::Unsupported };
-            call(shared, &entry.handler, sid, KeptHead::Entry(entry.name), payload)
+            call(shared, &entry.handler, sid, LentHead::Entry(entry.name), &mut payload)
         })
     }
 
@@ -283,10 +284,10 @@ impl<C: Component> entries::Guest for C {
         place.and_then(|place| u32::try_from(place).ok())
     }
 
-    fn handle_entry(number: u32, sid: u64, payload: Vec<u8>) -> Wit {
+    fn handle_entry(number: u32, sid: u64, mut payload: Vec<u8>) -> Wit {
         enter::<C, _>(sid, Wit::Invalid, |shared| {
             let Some(entry) = C::ENTRIES.get(number as usize) else { return Wit::Invalid };
-            call(shared, &entry.handler, sid, KeptHead::Entry(entry.name), payload)
+            call(shared, &entry.handler, sid, LentHead::Entry(entry.name), &mut payload)
         })
     }
 }

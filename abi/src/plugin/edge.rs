@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    lifecycle::{Cx, Plugin},
+    lifecycle::{Cx, Entry, Plugin, Spec},
     reply::{Reply, Taken},
 };
 use crate::{
@@ -26,6 +26,10 @@ use crate::{
 pub trait DefinedPlugin: 'static {
     /// The author's state.
     type State: Send + Sync + 'static;
+
+    /// What the plugin is told to be. A constant, so that a function which looks an entry up knows
+    /// their names when it is compiled.
+    const SPEC: Spec<Self::State>;
 
     /// The plugin itself.
     fn plugin() -> &'static Plugin<Self::State>;
@@ -101,7 +105,7 @@ fn edge<P: DefinedPlugin, R: Copy>(
 #[inline]
 fn call_edge<P: DefinedPlugin>(
     ctx: *mut c_void,
-    body: impl FnOnce(&'static Plugin<P::State>, &Cx<P::State>) -> RawStatus,
+    body: impl FnOnce(&Cx<P::State>) -> RawStatus,
 ) -> RawStatus {
     let plugin = P::plugin();
     if !ptr::eq(ctx, ptr::from_ref(plugin).cast()) {
@@ -109,9 +113,15 @@ fn call_edge<P: DefinedPlugin>(
     }
     // SAFETY: by contract `shutdown` isn't called before this function has returned.
     match unsafe { plugin.cx() } {
-        Some(cx) => body(plugin, cx),
+        Some(cx) => body(cx),
         None => RawStatus::INVALID,
     }
+}
+
+/// An entry's number is its place.
+#[inline]
+fn entries<P: DefinedPlugin>() -> &'static [Entry<P::State>] {
+    P::SPEC.entries.unwrap_or_default()
 }
 
 /// Runs `body`; the message of its panic if it has one. For what a plugin runs beside its handlers,
@@ -215,14 +225,14 @@ unsafe extern "C" fn init<P: DefinedPlugin>(
 ) -> RawStatus {
     edge::<P, _>(ctx, RawStatus::INVALID, |plugin| {
         // SAFETY: by contract null, or the host's table that goes with `host_ctx`.
-        unsafe { plugin.start(host_ctx, host_vtable) }
+        unsafe { plugin.start(&P::SPEC, host_ctx, host_vtable) }
     })
 }
 
 unsafe extern "C" fn shutdown<P: DefinedPlugin>(ctx: *mut c_void) {
     edge::<P, _>(ctx, (), |plugin| {
         // SAFETY: by contract the host has left every other function and enters none.
-        unsafe { plugin.stop() }
+        unsafe { plugin.stop(&P::SPEC) }
     });
 }
 
@@ -232,12 +242,12 @@ unsafe extern "C" fn handle<P: DefinedPlugin>(
     request: *const NrRequest,
     payload: NrBytes,
 ) -> RawStatus {
-    call_edge::<P>(ctx, |plugin, cx| {
+    call_edge::<P>(ctx, |cx| {
         // SAFETY: by contract the payload is the host's and rests for this call.
         let Ok(payload) = (unsafe { payload.as_slice() }) else { return RawStatus::INVALID };
         // SAFETY: by contract null, or a request that is the host's and rests for this call.
         let entry = match unsafe { called(request) } {
-            Ok(Some(name)) => plugin.resolve(name).and_then(|number| plugin.list().get(number)),
+            Ok(Some(name)) => entries::<P>().iter().find(|entry| entry.is_named(name)),
             Ok(None) => None,
             Err(status) => return status,
         };
@@ -245,7 +255,7 @@ unsafe extern "C" fn handle<P: DefinedPlugin>(
             return (entry.call)(cx, sid, payload);
         }
         // SAFETY: as for `called`.
-        unsafe { whole_request(plugin, cx, sid, request, payload) }
+        unsafe { whole_request::<P>(cx, sid, request, payload) }
     })
 }
 
@@ -256,9 +266,8 @@ unsafe extern "C" fn handle<P: DefinedPlugin>(
 ///
 /// As [`RequestView::read`], for as long as this runs.
 #[inline(never)]
-unsafe fn whole_request<S: Send + Sync + 'static>(
-    plugin: &Plugin<S>,
-    cx: &Cx<S>,
+unsafe fn whole_request<P: DefinedPlugin>(
+    cx: &Cx<P::State>,
     sid: u64,
     request: *const NrRequest,
     payload: &[u8],
@@ -267,7 +276,7 @@ unsafe fn whole_request<S: Send + Sync + 'static>(
     let Ok(request) = (unsafe { RequestView::read(request) }) else {
         return RawStatus::INVALID;
     };
-    match plugin.spec.fallback {
+    match P::SPEC.fallback {
         Some(fallback) => fallback(cx, sid, request, payload),
         None => RawStatus::UNSUPPORTED,
     }
@@ -295,10 +304,11 @@ unsafe fn called<'a>(request: *const NrRequest) -> Result<Option<&'a [u8]>, RawS
 }
 
 unsafe extern "C" fn resolve_entry<P: DefinedPlugin>(ctx: *mut c_void, name: NrStr) -> u32 {
-    edge::<P, _>(ctx, NR_NO_ENTRY, |plugin| {
+    edge::<P, _>(ctx, NR_NO_ENTRY, |_| {
         // SAFETY: by contract the name is the host's and rests for this call.
         let Ok(name) = (unsafe { name.as_bytes() }) else { return NR_NO_ENTRY };
-        plugin.resolve(name).and_then(|number| u32::try_from(number).ok()).unwrap_or(NR_NO_ENTRY)
+        let number = entries::<P>().iter().position(|entry| entry.is_named(name));
+        number.and_then(|number| u32::try_from(number).ok()).unwrap_or(NR_NO_ENTRY)
     })
 }
 
@@ -308,10 +318,10 @@ unsafe extern "C" fn handle_entry<P: DefinedPlugin>(
     sid: u64,
     payload: NrBytes,
 ) -> RawStatus {
-    call_edge::<P>(ctx, |plugin, cx| {
+    call_edge::<P>(ctx, |cx| {
         // SAFETY: by contract the payload is the host's and rests for this call.
         let Ok(payload) = (unsafe { payload.as_slice() }) else { return RawStatus::INVALID };
-        let Some(entry) = plugin.list().get(entry as usize) else { return RawStatus::INVALID };
+        let Some(entry) = entries::<P>().get(entry as usize) else { return RawStatus::INVALID };
         (entry.call)(cx, sid, payload)
     })
 }
@@ -326,7 +336,7 @@ unsafe extern "C" fn stream_data<P: DefinedPlugin>(
         let Some(cx) = (unsafe { plugin.cx() }) else { return RawStatus::INVALID };
         // SAFETY: by contract the data is the host's and rests for this call.
         let Ok(data) = (unsafe { data.as_slice() }) else { return RawStatus::INVALID };
-        match plugin.spec.stream_data {
+        match P::SPEC.stream_data {
             Some(handler) => take(cx, sid, || handler(cx, sid, data)),
             None => RawStatus::UNSUPPORTED,
         }
@@ -337,7 +347,7 @@ unsafe extern "C" fn stream_close<P: DefinedPlugin>(ctx: *mut c_void, sid: u64) 
     edge::<P, _>(ctx, RawStatus::INVALID, |plugin| {
         // SAFETY: by contract `shutdown` isn't called before this function has returned.
         let Some(cx) = (unsafe { plugin.cx() }) else { return RawStatus::INVALID };
-        match plugin.spec.stream_close {
+        match P::SPEC.stream_close {
             Some(handler) => take(cx, sid, || handler(cx, sid)),
             None => RawStatus::UNSUPPORTED,
         }
@@ -347,7 +357,7 @@ unsafe extern "C" fn stream_close<P: DefinedPlugin>(ctx: *mut c_void, sid: u64) 
 unsafe extern "C" fn cancel<P: DefinedPlugin>(ctx: *mut c_void, sid: u64) {
     edge::<P, _>(ctx, (), |plugin| {
         // SAFETY: by contract `shutdown` isn't called before this function has returned.
-        if let (Some(cx), Some(handler)) = (unsafe { plugin.cx() }, plugin.spec.cancel) {
+        if let (Some(cx), Some(handler)) = (unsafe { plugin.cx() }, P::SPEC.cancel) {
             note(cx, || handler(cx, sid));
         }
     });
@@ -356,7 +366,7 @@ unsafe extern "C" fn cancel<P: DefinedPlugin>(ctx: *mut c_void, sid: u64) {
 unsafe extern "C" fn wake<P: DefinedPlugin>(ctx: *mut c_void, token: u64) {
     edge::<P, _>(ctx, (), |plugin| {
         // SAFETY: by contract `shutdown` isn't called before this function has returned.
-        if let (Some(cx), Some(handler)) = (unsafe { plugin.cx() }, plugin.spec.wake) {
+        if let (Some(cx), Some(handler)) = (unsafe { plugin.cx() }, P::SPEC.wake) {
             note(cx, || handler(cx, token));
         }
     });
@@ -373,12 +383,12 @@ unsafe extern "C" fn host_call_done<P: DefinedPlugin>(
         let Some(cx) = (unsafe { plugin.cx() }) else { return };
         // SAFETY: by contract the payload is the host's and rests for this call.
         let Ok(payload) = (unsafe { payload.as_slice() }) else { return };
-        if let Some(handler) = plugin.spec.host_call_done {
+        if let Some(handler) = P::SPEC.host_call_done {
             note(cx, || handler(cx, token, status.meaning(), payload));
         }
     });
 }
 
 unsafe extern "C" fn quiescent<P: DefinedPlugin>(ctx: *mut c_void) -> u32 {
-    edge::<P, _>(ctx, 0, |plugin| u32::from(plugin.quiescent()))
+    edge::<P, _>(ctx, 0, |plugin| u32::from(plugin.quiescent(&P::SPEC)))
 }

@@ -2,7 +2,6 @@
 //!
 //! | field of [`Plugin`] | who touches it | when |
 //! |---|---|---|
-//! | `spec` | everybody reads | always |
 //! | `phase` | `init`, `shutdown`, `attach` | decides who of them may go on |
 //! | `attached` | `attach` writes, `init` takes | locked for the move only |
 //! | `cx` | `init` writes it last, `shutdown` takes it first, every call reads | null: not running |
@@ -115,6 +114,14 @@ macro_rules! once {
     };
 }
 
+impl<S> Entry<S> {
+    /// Whether this is its name.
+    #[inline]
+    pub(super) fn is_named(&self, name: &[u8]) -> bool {
+        is(self.name.as_bytes(), name)
+    }
+}
+
 impl<S: Send + Sync + 'static> Spec<S> {
     /// A plugin that only starts.
     #[must_use]
@@ -207,10 +214,9 @@ const STARTING: u32 = 1;
 const RUNNING: u32 = 2;
 const STOPPING: u32 = 3;
 
-/// A plugin: what it is told to be, and the state of its life. Made by `define_plugin!`, in a
-/// `static`; its address is the plugin's context.
+/// The state of a plugin's life. Made by `define_plugin!`, in a `static`; its address is the plugin's
+/// context.
 pub struct Plugin<S: 'static> {
-    pub(super) spec: Spec<S>,
     phase: AtomicU32,
     attached: Mutex<Option<Attached>>,
     cx: AtomicPtr<Cx<S>>,
@@ -220,9 +226,9 @@ pub struct Plugin<S: 'static> {
 impl<S: Send + Sync + 'static> Plugin<S> {
     /// A plugin that hasn't started.
     #[must_use]
-    pub const fn new(spec: Spec<S>) -> Self {
+    #[expect(clippy::new_without_default, reason = "it is for a static")]
+    pub const fn new() -> Self {
         Self {
-            spec,
             phase: AtomicU32::new(STOPPED),
             attached: Mutex::new(None),
             cx: AtomicPtr::new(ptr::null_mut()),
@@ -261,7 +267,12 @@ impl<S: Send + Sync + 'static> Plugin<S> {
     /// # Safety
     ///
     /// `vtable` must be null or misaligned, or the host's, handed over with `ctx`.
-    pub(super) unsafe fn start(&self, ctx: *mut c_void, vtable: *const HostVTable) -> RawStatus {
+    pub(super) unsafe fn start(
+        &self,
+        spec: &Spec<S>,
+        ctx: *mut c_void,
+        vtable: *const HostVTable,
+    ) -> RawStatus {
         if vtable.is_null() || !vtable.is_aligned() || !self.pass(STOPPED, STARTING) {
             return RawStatus::INVALID;
         }
@@ -272,7 +283,7 @@ impl<S: Send + Sync + 'static> Plugin<S> {
         let host = unsafe { Host::new(ctx, vtable, ext) };
         // Before the author's code runs, so that `quiescent` knows of every `Host` there ever is.
         *lock(&self.port) = Arc::downgrade(host.port());
-        let failure = match contain(|| (self.spec.init)(host.clone())) {
+        let failure = match contain(|| (spec.init)(host.clone())) {
             Ok(Ok(state)) => {
                 let cx = Box::into_raw(Box::new(Cx { state, host }));
                 self.cx.store(cx, Ordering::Release);
@@ -291,7 +302,7 @@ impl<S: Send + Sync + 'static> Plugin<S> {
     /// # Safety
     ///
     /// No other function of the plugin runs, and none is entered before this has returned.
-    pub(super) unsafe fn stop(&self) {
+    pub(super) unsafe fn stop(&self, spec: &Spec<S>) {
         if !self.pass(RUNNING, STOPPING) {
             return;
         }
@@ -299,7 +310,7 @@ impl<S: Send + Sync + 'static> Plugin<S> {
         // SAFETY: made by `Box::into_raw` in `start`, which alone leads to RUNNING; the swap and
         // the phase give it to this call only, and the caller says that nobody borrows it.
         let Cx { state, host } = *unsafe { Box::from_raw(cx) };
-        let done = contain(|| match self.spec.shutdown {
+        let done = contain(|| match spec.shutdown {
             Some(shutdown) => shutdown(state),
             None => drop(state),
         });
@@ -312,21 +323,10 @@ impl<S: Send + Sync + 'static> Plugin<S> {
 
     /// Whether no thread of the plugin's own can be running its code: it is stopped, nobody keeps a
     /// `Host`, and the author's function, which alone can know of the threads, says so.
-    pub(super) fn quiescent(&self) -> bool {
+    pub(super) fn quiescent(&self, spec: &Spec<S>) -> bool {
         self.phase.load(Ordering::Acquire) == STOPPED
             && lock(&self.port).strong_count() == 0
-            && self.spec.quiescent.is_some_and(|quiescent| quiescent())
-    }
-
-    /// The number of the entry with this name.
-    #[inline]
-    pub(super) fn resolve(&self, name: &[u8]) -> Option<usize> {
-        self.list().iter().position(|entry| is(entry.name.as_bytes(), name))
-    }
-
-    #[inline]
-    pub(super) fn list(&self) -> &'static [Entry<S>] {
-        self.spec.entries.unwrap_or_default()
+            && spec.quiescent.is_some_and(|quiescent| quiescent())
     }
 
     fn pass(&self, from: u32, to: u32) -> bool {
@@ -341,21 +341,20 @@ impl<S> fmt::Debug for Plugin<S> {
 }
 
 /// Whether two names are one. Names are short, and to have `memcmp` compare them takes longer than the
-/// rest of the look-up.
+/// rest of the look-up: even where it isn't called, since what it might change is saved for it.
 #[inline]
 fn is(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    // Both ends, which may overlap.
-    match (a.first_chunk::<8>(), b.first_chunk::<8>()) {
-        (Some(begin), Some(other)) if a.len() <= 16 => {
-            begin == other && a.last_chunk::<8>() == b.last_chunk::<8>()
+    // The last ones may overlap those before.
+    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(end), Some(other)) => {
+            end == other && a.as_chunks::<8>().0.iter().eq(b.as_chunks::<8>().0)
         }
-        (Some(_), Some(_)) => a == b,
-        _ => match (a.first_chunk::<4>(), b.first_chunk::<4>()) {
-            (Some(begin), Some(other)) => {
-                begin == other && a.last_chunk::<4>() == b.last_chunk::<4>()
+        _ => match (a.last_chunk::<4>(), b.last_chunk::<4>()) {
+            (Some(end), Some(other)) => {
+                end == other && a.first_chunk::<4>() == b.first_chunk::<4>()
             }
             _ => a.iter().eq(b),
         },
