@@ -195,7 +195,7 @@ impl Open {
     fn poll(self, context: &mut Context<'_>, budget: Option<u64>) -> Seen {
         let seen = self.slot.poll(self.name.sid(), context.waker());
         if seen == Seen::Pending {
-            arm(self.slot, budget.unwrap_or(link_of(self.slot).deadline));
+            arm(self.slot, budget.unwrap_or(link_of(self.slot).terms.deadline));
         }
         seen
     }
@@ -224,10 +224,10 @@ impl Open {
             link.finish(held.payload().bytes().len(), 0);
             return Ok(Reply(held));
         };
-        link.finish(0, 0);
         drop(held);
-        let fault = explain(fault, budget.unwrap_or(link.deadline));
+        let fault = explain(fault, budget.unwrap_or(link.terms.deadline));
         link.count_fault(&fault);
+        link.finish(0, 0);
         if let Fault::Deadline { .. } = fault {
             link.tell_cancelled(sid);
         }
@@ -269,11 +269,11 @@ impl Open {
         // What the slot says of the call goes first: once it is left it may be another's.
         let link = link_of(self.slot);
         let (left, bytes) = self.leave();
-        link.finish(bytes, 0);
         // One that is over was merely not looked at.
         if left != Left::Over {
-            link.cancelled.fetch_add(1, Relaxed);
+            link.count_cancelled();
         }
+        link.finish(bytes, 0);
         if left == Left::Unanswered {
             link.tell_cancelled(self.name.sid());
         }

@@ -26,6 +26,8 @@
 //! | `fence` | a fence that costs its frequent side nothing |
 //! | `timer`, `clock` | deadlines |
 //! | `link`, `port` | the caller's side and the plugin's |
+//! | `numbers` | what each plugin did, and under which number that is counted |
+//! | `shelf` | where what is never freed stands, side by side |
 //! | `turn` | one at a time: whoever has the turn runs what queued |
 //! | `switch` | a link that is replaced while it is in use |
 //! | `call`, `stream`, `wake` | waiting |
@@ -50,10 +52,12 @@ mod metrics;
 #[cfg(all(test, loom))]
 mod models;
 mod near;
+mod numbers;
 mod payload;
 mod port;
 mod queue;
 mod request;
+mod shelf;
 mod sid;
 mod slot;
 mod state;

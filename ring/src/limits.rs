@@ -5,7 +5,7 @@ use crate::queue::MAX_FRAMES;
 use std::time::Duration;
 
 /// What a plugin may take of the host, and how long it may take. All of it is enforced.
-#[derive(Debug, Copy, Clone, PartialEq, Eq)]
+#[derive(Debug, Copy, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Limits {
     /// How long a call waits for its answer, and a stream's reader for the next frame, unless the

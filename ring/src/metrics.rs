@@ -1,7 +1,10 @@
 //! What a plugin did, in numbers.
 
 use crate::error::Fault;
-use crate::sync::{AtomicU64, Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Counts one thing. Nothing is read by it, so no model has to know of it.
+pub(crate) type Count = AtomicU64;
 
 /// What a plugin did since it was linked.
 ///
@@ -55,15 +58,20 @@ macro_rules! fault_counts {
             pub fn total(&self) -> u64 {
                 0 $(+ self.$name)*
             }
+
+            /// What was counted since the counts stood at `base`.
+            pub(crate) fn since(&self, base: &Self) -> Self {
+                Self { $($name: self.$name.wrapping_sub(base.$name),)* }
+            }
         }
 
         pub(crate) struct FaultCounts {
-            $($name: AtomicU64,)*
+            $($name: Count,)*
         }
 
         impl FaultCounts {
-            pub(crate) fn new() -> Self {
-                Self { $($name: AtomicU64::new(0),)* }
+            pub(crate) const fn new() -> Self {
+                Self { $($name: Count::new(0),)* }
             }
 
             pub(crate) fn count(&self, fault: &Fault) {

@@ -8,6 +8,7 @@ use crate::link::LinkCell;
 use crate::near;
 use crate::payload::{Answer, KEEP, OwnedBytes};
 use crate::queue::{Sending, Sent};
+use crate::shelf::Shelf;
 use crate::sid::{GENERATION_MASK, Sid};
 use crate::slot::{Outcome, Reason, STREAM, Slot};
 use crate::state;
@@ -21,10 +22,12 @@ use std::fmt;
 pub(crate) struct PortCell {
     pub(crate) link: &'static LinkCell,
     /// The link's limit, nearer by.
-    answer_bytes: usize,
+    answer_bytes: u32,
     /// The same for a frame that is copied under its queue's lock.
-    frame_bytes: usize,
+    frame_bytes: u32,
 }
+
+static CELLS: Shelf<PortCell> = Shelf::new();
 
 /// Where one instance of a plugin answers.
 ///
@@ -67,11 +70,13 @@ enum WhenFull {
 
 impl Port {
     pub(crate) fn new(link: &'static LinkCell) -> Self {
-        Self(Box::leak(Box::new(PortCell {
+        // As checked, no limit is larger.
+        let answer_bytes = link.terms.limits.answer_bytes as u32;
+        Self(CELLS.keep(PortCell {
             link,
-            answer_bytes: link.limits.answer_bytes,
-            frame_bytes: link.limits.answer_bytes.min(KEEP),
-        })))
+            answer_bytes,
+            frame_bytes: answer_bytes.min(KEEP as u32),
+        }))
     }
 
     /// Answers a call, or sends a stream's next frame, by copying `bytes`.
@@ -84,7 +89,7 @@ impl Port {
         // Most answers come while their own dispatch is on the stack: then the slot is at hand.
         // What isn't as plain as can be goes the general way, which also says why.
         if let Some(slot) = lane::here().slot()
-            && bytes.len() <= self.0.answer_bytes
+            && bytes.len() <= self.0.answer_bytes as usize
             && status != RawStatus::STREAM_END
             && slot.copy_inside(sid, self.owner(), status, bytes)
         {
@@ -120,7 +125,7 @@ impl Port {
     ) -> Delivery {
         if let Some(slot) = lane::here().slot()
             && status == RawStatus::OK
-            && bytes.len() <= self.0.frame_bytes
+            && bytes.len() <= self.0.frame_bytes as usize
             && slot.copy_frame_inside(sid, self.owner(), status, bytes)
         {
             return Delivery::Taken;
@@ -140,7 +145,7 @@ impl Port {
         let here = lane::here().slot_of(sid);
         if let Some(slot) = here.or_else(|| lane::slot_of(sid))
             && status == RawStatus::OK
-            && bytes.len() <= self.0.frame_bytes
+            && bytes.len() <= self.0.frame_bytes as usize
             && slot.word.load(Acquire) & STREAM != 0
         {
             let answer = Answer::Copied(status, bytes);
@@ -253,7 +258,7 @@ impl Port {
             Sent::As(outcome) => self.settle(slot, sid, outcome),
             Sent::Full if when_full == WhenFull::Tell => Delivery::Full,
             Sent::Full => {
-                let limits = &self.0.link.limits;
+                let limits = &self.0.link.terms.limits;
                 let (frames, bytes) = (limits.stream_frames, limits.stream_bytes);
                 let _ = self.end_stream(slot, sid, Fault::Overflow { frames, bytes });
                 Delivery::Dropped
@@ -278,7 +283,7 @@ impl Port {
             Answer::Fault(_) => return answer,
         };
         let len = answer.len();
-        let limit = self.0.link.limits.answer_bytes;
+        let limit = self.0.link.terms.limits.answer_bytes;
         if len > limit {
             return Answer::Fault(Fault::TooLarge { len: len as u64, limit });
         }
@@ -313,7 +318,7 @@ impl Port {
     /// The call is not open or not this port's, or its state would grow too large.
     pub fn set_state(self, sid: Sid, key: &str, value: &[u8]) -> Result<(), StateError> {
         let slot = lane::slot_of(sid).ok_or(StateError::NotOpen)?;
-        state::set(slot, sid, self.owner(), key, value, self.0.link.limits.state_bytes)
+        state::set(slot, sid, self.owner(), key, value, self.0.link.terms.limits.state_bytes)
     }
 
     /// What was kept with an open call of this port's.
@@ -394,12 +399,12 @@ impl Port {
 
     /// The plugin that this is a port of.
     pub fn plugin_name(self) -> &'static str {
-        &self.0.link.name
+        &self.0.link.terms.name
     }
 
     /// What the plugin may take.
     pub fn limits(self) -> &'static crate::Limits {
-        &self.0.link.limits
+        &self.0.link.terms.limits
     }
 
     /// The port as the opaque context that foreign code is handed.

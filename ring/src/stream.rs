@@ -10,7 +10,7 @@ use crate::link::LinkCell;
 use crate::payload::Payload;
 use crate::sid::Sid;
 use crate::slot::{Left, Seen, Slot};
-use crate::sync::{Acquire, Relaxed};
+use crate::sync::Acquire;
 use crate::timer;
 use ringbox_abi::Status;
 use std::fmt;
@@ -45,7 +45,15 @@ pub struct Stream {
 impl Stream {
     #[inline]
     pub(crate) fn new(slot: &'static Slot, sid: Sid, link: &'static LinkCell) -> Self {
-        Self { slot: Some(slot), sid, link, budget: link.deadline, head: 0, seen: 0, ended: false }
+        Self {
+            slot: Some(slot),
+            sid,
+            link,
+            budget: link.terms.deadline,
+            head: 0,
+            seen: 0,
+            ended: false,
+        }
     }
 
     /// The call's name, as its plugin knows it.
@@ -142,10 +150,13 @@ impl Stream {
         if std::mem::replace(&mut self.ended, true) {
             return None;
         }
-        self.link.finish(self.bytes_read(slot), self.head);
         // SAFETY: the stream is over, so no sender touches the slot, and this is its reader.
         let fault = unsafe { slot.payload_mut() }.take_fault();
-        fault.inspect(|fault| self.link.count_fault(fault))
+        if let Some(fault) = &fault {
+            self.link.count_fault(fault);
+        }
+        self.link.finish(self.bytes_read(slot), self.head);
+        fault
     }
 
     fn bytes_read(&self, slot: &Slot) -> usize {
@@ -156,10 +167,10 @@ impl Stream {
     /// The plugin refused the call: nothing is owed.
     #[cold]
     pub(crate) fn refused(mut self) {
-        let _ = self.leave();
+        let _ = self.leave(false);
     }
 
-    fn leave(&mut self) -> Option<Left> {
+    fn leave(&mut self, cancels: bool) -> Option<Left> {
         let slot = self.slot.take()?;
         timer::disarm(slot);
         // Asked while the queue is there for sure: a sender may free it once the reader has left.
@@ -167,7 +178,12 @@ impl Stream {
         let left = slot.leave_stream(self.sid);
         match left {
             Left::Over => drop(self.finish(slot)),
-            Left::Unanswered | Left::ToAnswerer => self.link.finish(bytes, self.head),
+            Left::Unanswered | Left::ToAnswerer => {
+                if cancels {
+                    self.link.count_cancelled();
+                }
+                self.link.finish(bytes, self.head);
+            }
         }
         if left != Left::ToAnswerer {
             // SAFETY: the reader has left and so has the last sender: the slot is this thread's.
@@ -178,8 +194,7 @@ impl Stream {
 
     #[cold]
     fn cancel(&mut self) {
-        if self.leave() != Some(Left::Over) {
-            self.link.cancelled.fetch_add(1, Relaxed);
+        if self.leave(true) != Some(Left::Over) {
             self.link.tell_cancelled(self.sid);
         }
     }
@@ -261,7 +276,7 @@ impl futures_core::FusedStream for Stream {
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Stream({:?} to {})", self.sid, self.link.name)
+        write!(f, "Stream({:?} to {})", self.sid, self.link.terms.name)
     }
 }
 

@@ -65,6 +65,8 @@ pub(crate) mod gate {
     pub(crate) const DRAINING: u32 = 1;
     /// Nothing passes: the plugin is not there yet, or goes.
     pub(crate) const SHUT: u32 = 2;
+    /// Nor ever will: the plugin is gone.
+    pub(crate) const GONE: u32 = 3;
 }
 
 /// Counts the thread in, by the count of what it comes for, unless the plugin is closed to that.

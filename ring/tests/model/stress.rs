@@ -40,6 +40,7 @@ fn bytes(number: u64) -> Vec<u8> {
 struct Job {
     sid: Sid,
     port: Port,
+    said: Arc<Said>,
     number: u64,
     is_stream: bool,
 }
@@ -88,7 +89,8 @@ impl PluginBackend for Plugin {
                     self.port
                 };
                 // Nobody is left to answer when the test is over, and then the deadline comes.
-                let _ = self.jobs.lock().unwrap().send(Job { sid, port, number, is_stream });
+                let said = self.said.clone();
+                let _ = self.jobs.lock().unwrap().send(Job { sid, port, said, number, is_stream });
             }
         }
         Ok(())
@@ -124,22 +126,16 @@ fn load(jobs: &Sender<Job>, seed: u64) -> Load {
 
 /// A thread that answers, now and then by the wrong port, or never.
 fn answer(jobs: &Mutex<Receiver<Job>>, saids: &RwLock<Vec<(Port, Arc<Said>)>>, mut dice: Dice) {
-    let said_of = |port: Port| {
-        let saids = saids.read().unwrap();
-        let found = saids.iter().find(|(other, _)| same_plugin(*other, port));
-        found.map(|(_, said)| said.clone())
-    };
     loop {
         let Ok(job) = jobs.lock().unwrap().recv() else { return };
-        let Some(said) = said_of(job.port) else { continue };
         let frames = if job.is_stream { 1 + dice.roll(6) } else { 1 + dice.roll(8) / 7 };
         if dice.roll(10) == 0 && !job.sid.is_notify() {
             let saids = saids.read().unwrap();
-            let (foreign, said) = &saids[dice.roll(saids.len() as u64) as usize];
-            if !same_plugin(*foreign, job.port) {
+            let (foreign, its) = &saids[dice.roll(saids.len() as u64) as usize];
+            if !Arc::ptr_eq(its, &job.said) {
                 let delivery = foreign.answer(job.sid, RawStatus::OK, b"not yours");
                 assert_eq!(delivery, Delivery::Dropped, "a foreign port answered");
-                said.note(delivery);
+                its.note(delivery);
             }
         }
         if dice.roll(12) == 0 {
@@ -151,17 +147,12 @@ fn answer(jobs: &Mutex<Receiver<Job>>, saids: &RwLock<Vec<(Port, Arc<Said>)>>, m
                 thread::yield_now();
             }
             let delivery = job.port.send_frame(job.sid, RawStatus::OK, &bytes(job.number));
-            said.note(delivery);
+            job.said.note(delivery);
         }
         if job.is_stream {
-            said.note(job.port.answer(job.sid, RawStatus::STREAM_END, &bytes(job.number)));
+            job.said.note(job.port.answer(job.sid, RawStatus::STREAM_END, &bytes(job.number)));
         }
     }
-}
-
-/// Ports of the same load have the same limits, in the same place.
-fn same_plugin(one: Port, other: Port) -> bool {
-    std::ptr::eq(one.limits(), other.limits())
 }
 
 /// The faults that these plugins can cause.

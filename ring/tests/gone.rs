@@ -1,0 +1,151 @@
+//! What plugins leave behind that are gone, however many: an address each, which old handles and
+//! late answers may look at for ever, and nothing that grows otherwise.
+//!
+//! One test, step by step: it counts the memory of the whole process, and who has which number.
+
+#![expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
+
+use ringbox_ring::*;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How much is allocated now.
+static LIVE: AtomicI64 = AtomicI64::new(0);
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.fetch_add(layout.size() as i64, SeqCst);
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size() as i64, SeqCst);
+        // SAFETY: what was allocated here was allocated by the system's allocator.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+const AT_ONCE: Duration = Duration::ZERO;
+/// Of how many plugins that are gone it is remembered what they did, says `Link::metrics`.
+const REMEMBERED: usize = 1000;
+
+/// A plugin that answers at once, unless the payload says otherwise.
+struct Plugin(Port);
+
+impl PluginBackend for Plugin {
+    fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
+        match call.payload {
+            b"refuse" => return Err(Refusal::Status(Status::Err)),
+            b"later" => {}
+            bytes => {
+                let _ = self.0.answer(sid, RawStatus::OK, bytes);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn entry(payload: &[u8]) -> Invocation<'_> {
+    Invocation::entry("any", payload)
+}
+
+fn load() -> (Link, Port) {
+    let opening = Opening::new("one name for all", Limits::default()).unwrap();
+    let port = opening.port();
+    (opening.attach(Plugin(port)).detach(), port)
+}
+
+/// A plugin that comes, does a little of everything, and goes.
+fn pass() -> (Link, Port) {
+    let (link, port) = load();
+    drop(link.call(&entry(b"four")).unwrap());
+    drop(link.call(&entry(b"later")).unwrap());
+    assert!(link.call(&entry(b"refuse")).is_err());
+    assert!(link.notify(&entry(b"refuse")).is_err());
+    link.unload(AT_ONCE).unwrap();
+    (link, port)
+}
+
+/// What [`pass`] comes to, with so many answers that nobody asked for.
+fn check(metrics: &Metrics, unknown: u64) {
+    let counts = (metrics.calls, metrics.notified, metrics.finished, metrics.in_flight);
+    assert_eq!(counts, (4, 1, 3, 0));
+    assert_eq!((metrics.cancelled, metrics.refused, metrics.unknown), (1, 2, unknown));
+    assert_eq!((metrics.bytes_in, metrics.bytes_out), (4 + 5 + 6 + 6, 4));
+}
+
+/// Holds the threads that go into it.
+struct Holding(Sender<()>, std::sync::Mutex<Receiver<()>>);
+
+impl PluginBackend for Holding {
+    fn dispatch(&self, _: Sid, _: &Invocation<'_>) -> Result<(), Refusal> {
+        self.0.send(()).unwrap();
+        let _ = self.1.lock().unwrap().recv_timeout(Duration::from_secs(20));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_plugin_that_is_gone_leaves_its_address_and_no_more() {
+    // Each is told apart from the next, which has its number.
+    let (first, late) = pass();
+    check(&first.metrics(), 0);
+    let (second, also_late) = pass();
+    check(&first.metrics(), 0);
+    check(&second.metrics(), 0);
+    assert!(first != second && first.name() == second.name());
+    assert_eq!(first.limits(), second.limits());
+
+    // What comes late is counted for whom it comes from.
+    let stray = |port: Port| port.answer(Sid::from_raw(1 << 30), RawStatus::OK, b"");
+    assert_eq!(stray(late), Delivery::Dropped);
+    assert_eq!([stray(also_late), stray(also_late)], [Delivery::Dropped; 2]);
+    check(&first.metrics(), 1);
+    check(&second.metrics(), 2);
+
+    // What it did is known until so many others are gone.
+    for _ in 2..REMEMBERED {
+        pass();
+    }
+    check(&first.metrics(), 1);
+    pass();
+    pass();
+    assert_eq!(first.metrics(), Metrics::default());
+    assert_eq!(stray(late), Delivery::Dropped);
+    check(&pass().0.metrics(), 0);
+
+    // Its address is what stays for good.
+    const MANY: i64 = 20_000;
+    let before = LIVE.load(SeqCst);
+    for _ in 0..MANY {
+        pass();
+    }
+    let each = (LIVE.load(SeqCst) - before) as f64 / MANY as f64;
+    assert!(each < 60.0, "each leaves {each} bytes");
+
+    // Who unloads one once more is told so, whoever is inside the one that has its number now.
+    let (entered, is_inside) = mpsc::channel();
+    let (go, may_go) = mpsc::channel();
+    let (old, _) = pass();
+    let opening = Opening::new("successor", Limits::default()).unwrap();
+    let successor = opening.attach(Holding(entered, may_go.into())).detach();
+    let inside = thread::spawn(move || successor.notify(&entry(b"")));
+    is_inside.recv_timeout(Duration::from_secs(20)).unwrap();
+    let start = Instant::now();
+    assert_eq!(old.unload(Duration::from_secs(20)), Err(UnloadError::AlreadyUnloaded));
+    assert_eq!(old.unload(AT_ONCE), Err(UnloadError::AlreadyUnloaded));
+    assert!(start.elapsed() < Duration::from_secs(10), "it waited for another plugin");
+    go.send(()).unwrap();
+    inside.join().unwrap().unwrap();
+    successor.unload(AT_ONCE).unwrap();
+}
