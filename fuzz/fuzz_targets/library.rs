@@ -1,6 +1,6 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let target = ringbox_faults::fuzz::TARGETS.iter().find(|(name, _)| *name == "library");
-    (target.expect("it is one of the targets").1)(bytes);
-});
+libfuzzer_sys::fuzz_target!(
+    init: ringbox_faults::fuzz::prepare("library"),
+    |bytes: &[u8]| ringbox_faults::fuzz::run("library", bytes)
+);
