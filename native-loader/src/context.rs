@@ -1,9 +1,9 @@
-//! What a plugin holds of its host: the address of a `Context`, for as long as the process lives.
+//! What a plugin holds of its host: the address of a `Context`, for as long as its code is there.
 //!
 //! | field | who writes it |
 //! |---|---|
 //! | `port`, `answer_limit`, limits | nobody after `open` |
-//! | `stage` | the loader, once each: OPENING to SERVING (or not), then to OVER |
+//! | `stage` | the loader, once each: OPENING to SERVING (or not), then to OVER, then to ENDED |
 //! | `wake` | the loader, before the plugin is attached |
 //! | counts | whoever holds what is counted |
 
@@ -20,8 +20,9 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
-/// One load of one plugin. Never freed: its address is what the plugin's code answers with, also
-/// when it is late.
+/// One load of one plugin. Its address is what the plugin's code answers with, also when it is
+/// late: so it is freed only once that code is unmapped ([`free`](Self::free)), which it mostly never
+/// is.
 #[repr(C)]
 pub(crate) struct Context {
     /// First, with what each answer looks at.
@@ -58,6 +59,8 @@ pub(crate) struct Wake {
 const OPENING: u8 = 0;
 const SERVING: u8 = 1;
 const OVER: u8 = 2;
+/// Over, and whoever said so looks at the context no more.
+const ENDED: u8 = 3;
 
 /// What became of a wake.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
@@ -87,10 +90,12 @@ impl Context {
     }
 
     /// # Safety
-    /// `raw` is null, or what `as_raw` returned in this process. (Contexts are never freed.)
+    /// `raw` is null, or what `as_raw` returned in this process, and the caller's code is the
+    /// plugin's, which is mapped.
     #[inline(always)]
     pub(crate) unsafe fn from_raw(raw: *mut c_void) -> Option<&'static Self> {
-        // SAFETY: as required above, null or the address of a leaked `Context`.
+        // SAFETY: as required above, null or the address of a leaked `Context`, which is freed only
+        // when the plugin's code is gone.
         unsafe { raw.cast::<Self>().as_ref() }
     }
 
@@ -103,10 +108,27 @@ impl Context {
     pub(crate) fn end(&'static self) {
         self.stage.store(OVER, Ordering::Release);
         timer::forget(self);
+        self.stage.store(ENDED, Ordering::Release);
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.stage.load(Ordering::Acquire) == OVER
+        self.stage.load(Ordering::Acquire) >= OVER
+    }
+
+    /// Frees it, if nothing of the host's looks at it any more.
+    ///
+    /// # Safety
+    /// No code of the plugin's is mapped, its backend is gone, and the caller looks at it no more.
+    pub(crate) unsafe fn free(&'static self) {
+        // Each of these is the last that its thread does with it.
+        let is_ended = self.stage.load(Ordering::Acquire) == ENDED;
+        if is_ended && self.timers.load(Ordering::Acquire) == 0 && self.given() == 0 {
+            let this = std::ptr::from_ref(self).cast_mut();
+            // SAFETY: `open` leaked the box. Of those who know its address, the plugin and its
+            // backend are gone, says the caller; the end, the timers and the replies were just seen
+            // to be done with it.
+            drop(unsafe { Box::from_raw(this) });
+        }
     }
 
     pub(crate) fn set_wake(&self, wake: Wake) {

@@ -13,7 +13,7 @@ use ringbox_ring::{Attached, Link, UnloadError};
 use std::collections::BTreeSet;
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +46,18 @@ struct Held {
     context: &'static Context,
     /// An address only, never followed.
     address: usize,
+    /// The system has unmapped its code.
+    is_unmapped: AtomicBool,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if *self.is_unmapped.get_mut() {
+            // SAFETY: the plugin's code is unmapped, for which its backend had to be gone; and this
+            // was the last that the loader had of the context.
+            unsafe { self.context.free() };
+        }
+    }
 }
 
 impl std::fmt::Debug for Held {
@@ -110,7 +122,11 @@ impl Loaded {
         let Parts { attached, context, address, identity, quiescent, warnings } = parts;
         Self {
             attached,
-            context: Held { context, address: address as usize },
+            context: Held {
+                context,
+                address: address as usize,
+                is_unmapped: AtomicBool::new(false),
+            },
             identity,
             generation,
             sha256,
@@ -214,6 +230,7 @@ impl Loaded {
         if !gone {
             return Ok(Unmapped::Kept);
         }
+        self.context.is_unmapped.store(true, Ordering::Relaxed);
         if let Some(mark) = mark {
             mark.clear();
         }

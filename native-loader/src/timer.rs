@@ -6,7 +6,7 @@ use crate::context::{Context, Woken};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,13 @@ struct Timer {
     number: u64,
     context: &'static Context,
     token: u64,
+}
+
+impl Timer {
+    /// Counts it as gone. The context may be freed from here on.
+    fn is_done(self) {
+        self.context.timers.fetch_sub(1, Release);
+    }
 }
 
 impl Ord for Timer {
@@ -102,7 +109,7 @@ pub(crate) fn forget(context: &'static Context) {
     let mut state = TIMERS.lock();
     let before = state.due.len();
     state.due.retain(|Reverse(timer)| !std::ptr::eq(timer.context, context));
-    context.timers.fetch_sub(before - state.due.len(), Relaxed);
+    context.timers.fetch_sub(before - state.due.len(), Release);
 }
 
 impl Timers {
@@ -145,12 +152,10 @@ fn run() {
                 let at = Instant::now() + AGAIN;
                 TIMERS.lock().due.push(Reverse(Timer { at, ..timer }));
             }
-            Ok(Woken::Done) => {
-                timer.context.timers.fetch_sub(1, Relaxed);
-            }
+            Ok(Woken::Done) => timer.is_done(),
             Err(panic) => {
                 std::mem::forget(panic);
-                timer.context.timers.fetch_sub(1, Relaxed);
+                timer.is_done();
             }
         }
     }
