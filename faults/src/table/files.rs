@@ -92,13 +92,18 @@ pub(super) const GROUP: Group = Group {
         },
         Row {
             name: "bad-name",
-            what: "The name that it gives itself has 4 GiB.",
+            what: "The name that it gives itself is longer than a name may be.",
             sdk: HOSTS,
             native: Cell::Ask(|ground, _| {
                 let name = "-DNAME={(const uint8_t *)\"x\", UINT32_MAX}";
                 Seen::load(ground.c(&[name], LoadOptions::new()))
             }),
-            wasm: Cell::Not("A component gives itself no name."),
+            wasm: Cell::Ask(|ground, _| {
+                let name = format!("name {}", "x".repeat(257));
+                let custom = format!("(component\n(@custom \"ringbox:plugin\" \"{name}\")");
+                let text = Shape::default().text().replacen("(component", &custom, 1);
+                component(ground, &wat::parse_str(text).expect("it is a component"))
+            }),
         },
         Row {
             name: "attach-says-no",
