@@ -35,7 +35,7 @@ impl Plugin {
     }
 
     /// What it may take.
-    pub fn limits(&self) -> &'static Limits {
+    pub fn limits(&self) -> Limits {
         self.link().limits()
     }
 

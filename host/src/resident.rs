@@ -144,7 +144,7 @@ impl Resident for Native {
             Err(native::UnmapError::AlreadyUnmapped) => Ok(()),
             Err(reason) => {
                 // It is unloaded, which is what was asked; its library stays, which costs memory.
-                tracing::warn!(plugin = self.link().name(), %reason, "the library stays mapped");
+                tracing::warn!(plugin = &*self.link().name(), %reason, "the library stays mapped");
                 Ok(())
             }
         }

@@ -563,7 +563,7 @@ fn a_timeout_is_the_one_that_was_given() {
     let limits = Limits::default().deadline(Duration::from_millis(30));
     let options = LoadOptions::new().limits(limits);
     let plugin = host.load_with("silent", Source::inline(|_| Silent), options).expect("loads");
-    assert_eq!(*plugin.limits(), limits);
+    assert_eq!(plugin.limits(), limits);
     let entry = plugin.entry("x").expect("there is one");
     let request = Request::get("/");
     let soon = Duration::from_millis(20);

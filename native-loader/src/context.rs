@@ -28,6 +28,7 @@ pub(crate) struct Context {
     /// First, with what each answer looks at.
     pub(crate) port: Port,
     answer_limit: u64,
+    pub(crate) state_limit: u64,
     stage: AtomicU8,
     wake: OnceLock<Wake>,
     pub(crate) timer_limit: usize,
@@ -75,6 +76,7 @@ impl Context {
         Box::leak(Box::new(Self {
             port,
             answer_limit: options.limits.answer_bytes.min(isize::MAX as usize) as u64,
+            state_limit: options.limits.state_bytes as u64,
             stage: AtomicU8::new(OPENING),
             wake: OnceLock::new(),
             timer_limit: options.timers,

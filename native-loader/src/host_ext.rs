@@ -110,7 +110,7 @@ callback! {
     /// Keeps a value with a call. Err: it, or all of the call's together, would be too large.
     state_set(context, sid: u64, key: NrStr, value: NrBytes)
         -> RawStatus, else RawStatus::INVALID; {
-        let limit = context.port.limits().state_bytes as u64;
+        let limit = context.state_limit;
         if u64::from(key.len) > limit || value.len > limit {
             return RawStatus::ERR;
         }

@@ -55,7 +55,7 @@ pub(crate) fn line(context: &Context, level: LogLevel, message: &[u8]) {
         return;
     }
     let message = String::from_utf8_lossy(message);
-    let plugin = context.port.plugin_name();
+    let plugin = &*context.port.plugin_name();
     match level {
         LogLevel::Error => tracing::error!(target: "ringbox::plugin", plugin, "{message}"),
         LogLevel::Warn => tracing::warn!(target: "ringbox::plugin", plugin, "{message}"),

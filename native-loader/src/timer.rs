@@ -42,7 +42,7 @@ struct Timer {
 
 impl Timer {
     /// Counts it as gone. The context may be freed from here on.
-    fn is_done(self) {
+    fn end(self) {
         self.context.timers.fetch_sub(1, Release);
     }
 }
@@ -152,10 +152,10 @@ fn run() {
                 let at = Instant::now() + AGAIN;
                 TIMERS.lock().due.push(Reverse(Timer { at, ..timer }));
             }
-            Ok(Woken::Done) => timer.is_done(),
+            Ok(Woken::Done) => timer.end(),
             Err(panic) => {
                 std::mem::forget(panic);
-                timer.is_done();
+                timer.end();
             }
         }
     }

@@ -6,8 +6,8 @@ use crate::error::{CallError, Fault};
 use crate::held::Held;
 use crate::lane;
 use crate::limits::nanos;
-use crate::link::{LinkCell, finish_in};
-use crate::port::owner_link;
+use crate::link::{Link, finish_in};
+use crate::port::link_of;
 use crate::sid::{NOTIFY, Sid};
 use crate::slot::{Left, NEVER, Seen, Slot};
 use crate::sync::Relaxed;
@@ -195,7 +195,7 @@ impl Open {
     fn poll(self, context: &mut Context<'_>, budget: Option<u64>) -> Seen {
         let seen = self.slot.poll(self.name.sid(), context.waker());
         if seen == Seen::Pending {
-            arm(self.slot, budget.unwrap_or(link_of(self.slot).terms.deadline));
+            arm(self.slot, budget.unwrap_or(deadline_of(link_of(self.slot))));
         }
         seen
     }
@@ -225,7 +225,7 @@ impl Open {
             return Ok(Reply(held));
         };
         drop(held);
-        let fault = explain(fault, budget.unwrap_or(link.terms.deadline));
+        let fault = explain(fault, budget.unwrap_or_else(|| deadline_of(link)));
         link.count_fault(&fault);
         link.finish(0, 0);
         if let Fault::Deadline { .. } = fault {
@@ -280,10 +280,8 @@ impl Open {
     }
 }
 
-/// The plugin that an open call's slot was given to.
-#[inline(always)]
-pub(crate) fn link_of(slot: &Slot) -> &'static LinkCell {
-    owner_link(slot).expect("a slot is opened for a port")
+fn deadline_of(link: Link) -> u64 {
+    link.cell().deadline.load(Relaxed)
 }
 
 impl Future for Call {

@@ -311,6 +311,12 @@ pub enum LinkError {
         /// The limit that was met.
         limit: usize,
     },
+    /// A plugin's instances answer through ports of their own, of which it has had the most.
+    #[error("a plugin has {limit} instances at most: make its pool smaller")]
+    TooManyInstances {
+        /// The limit that was met.
+        limit: u32,
+    },
     /// The system did not give the thread that deadlines need.
     #[error(
         "the timer thread could not be started ({0}): lower the number of threads, or raise its limit, and try again"

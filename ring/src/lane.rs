@@ -449,8 +449,7 @@ impl Lane {
 
     /// This lane's tally of the plugin with that number.
     #[inline(always)]
-    pub(crate) fn tally(&self, number: u32) -> &'static Tally {
-        let link = number as usize;
+    pub(crate) fn tally(&self, link: usize) -> &'static Tally {
         // A link's number is below MAX_LINKS: the remainder spares a look at that.
         let block = self.blocks[link / BLOCK % (MAX_LINKS / BLOCK)].load(Relaxed);
         // SAFETY: null or a leaked block.
@@ -469,8 +468,7 @@ impl Lane {
     }
 
     /// The same, for whoever adds up: None where this lane never called the plugin.
-    pub(crate) fn tally_if_any(&self, number: u32) -> Option<&'static Tally> {
-        let link = number as usize;
+    pub(crate) fn tally_if_any(&self, link: usize) -> Option<&'static Tally> {
         // SAFETY: null or a leaked block, published with SeqCst.
         let block = unsafe { self.blocks[link / BLOCK].load(SeqCst).as_ref() }?;
         Some(&block[link % BLOCK])

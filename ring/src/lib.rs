@@ -25,9 +25,9 @@
 //! | `tally` | counts without shared writes, and the gate that knows when a plugin is idle |
 //! | `fence` | a fence that costs its frequent side nothing |
 //! | `timer`, `clock` | deadlines |
+//! | `load` | the word that names one load of a plugin, and its instances |
 //! | `link`, `port` | the caller's side and the plugin's |
-//! | `numbers` | what each plugin did, and under which number that is counted |
-//! | `shelf` | where what is never freed stands, side by side |
+//! | `numbers` | which plugin has which number, and what it did |
 //! | `turn` | one at a time: whoever has the turn runs what queued |
 //! | `switch` | a link that is replaced while it is in use |
 //! | `call`, `stream`, `wake` | waiting |
@@ -48,6 +48,7 @@ mod home;
 mod lane;
 mod limits;
 mod link;
+mod load;
 mod metrics;
 #[cfg(all(test, loom))]
 mod models;
@@ -57,7 +58,6 @@ mod payload;
 mod port;
 mod queue;
 mod request;
-mod shelf;
 mod sid;
 mod slot;
 mod state;

@@ -6,88 +6,118 @@ use crate::backend::PluginBackend;
 use crate::call::Call;
 use crate::error::{CallError, Fault, LinkError, UnloadError};
 use crate::fence;
-use crate::lane::{self, Here, Lane, Outer};
+use crate::lane::{self, Here, Lane, MAX_LINKS, Outer};
 use crate::limits::{Limits, nanos};
+use crate::load::LoadId;
 use crate::metrics::Metrics;
 use crate::numbers::{self, Counts};
-use crate::port::{self, Port, PortCell};
+use crate::payload::KEEP;
+use crate::port::{self, Port};
 use crate::request::{Ask, EntryId};
-use crate::shelf::Shelf;
 use crate::sid::Sid;
 use crate::slot::{Reason, Slot};
 use crate::stream::Stream;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Relaxed, Release, SeqCst, UnsafeCell};
+use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst, UnsafeCell};
 use crate::tally::{self, Tally, add, gate};
 use crate::timer;
 use crate::wake::contain;
-use std::collections::HashSet;
 use std::fmt;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// One load of one plugin, as calls, late answers and old handles look at it. Never freed, so it is
-/// as small as can be: what there is more to know of a load goes when the plugin is long gone.
+/// A place for a plugin, and what calls look at of the one that has it now. Places are never moved or
+/// freed: old handles and late answers look at them too, and see that they are another's.
+#[repr(align(64))]
 pub(crate) struct LinkCell {
-    /// How far it is closed, and the stages of its end.
-    closed: AtomicU32,
-    /// Under which number it is counted, until the plugin is gone.
-    number: u32,
-    /// The plugin's first port, there from before the link is handed out.
-    port: AtomicPtr<PortCell>,
+    /// Whose place it is, and how far that one is closed: its load, plus a [`gate`]. It only grows,
+    /// but for the moment when a plugin that was shut is opened.
+    pub(crate) closed: AtomicU64,
     backend: UnsafeCell<Option<Box<dyn PluginBackend>>>,
-    pub(crate) terms: &'static Terms,
+    /// The limits' deadline in the clock's unit.
+    pub(crate) deadline: AtomicU64,
+    pub(crate) answer_bytes: AtomicU32,
+    /// The same for a frame that is copied under its queue's lock.
+    pub(crate) frame_bytes: AtomicU32,
+    pub(crate) stream_frames: AtomicU32,
+    pub(crate) stream_bytes: AtomicU32,
+    pub(crate) state_bytes: AtomicU32,
+    /// How many instances it has beside itself.
+    pub(crate) instances: AtomicU32,
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<LinkCell>() <= 40);
-
-static CELLS: Shelf<LinkCell> = Shelf::new();
-
-/// What a plugin was linked with. All that were linked with the same share it, for ever.
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Terms {
-    pub(crate) name: Box<str>,
-    pub(crate) limits: Limits,
-    /// The limits' deadline in the clock's unit.
-    pub(crate) deadline: u64,
-}
-
-static TERMS: LazyLock<Mutex<HashSet<&'static Terms>>> = LazyLock::new(Mutex::default);
-
-impl Terms {
-    fn of(name: &str, limits: Limits) -> &'static Self {
-        let terms = Self { name: name.into(), limits, deadline: nanos(limits.deadline) };
-        let mut known = TERMS.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(terms) = known.get(&terms) {
-            return terms;
-        }
-        let terms: &'static Self = Box::leak(Box::new(terms));
-        known.insert(terms);
-        terms
-    }
-}
+const _: () = assert!(size_of::<LinkCell>() == 64);
 
 // SAFETY: `backend` is the only field that isn't `Sync` by itself. It is written before the link
 // is handed out, read by threads that the gate let in (`tally::enter`), and taken by the one
-// thread that moves the gate from SHUT to GONE, once nobody is inside.
+// thread that moves the gate from SHUT to GONE, once nobody is inside. The place is given to the
+// next plugin under the lock of `numbers`, which that thread takes after.
 unsafe impl Sync for LinkCell {}
-// SAFETY: as above; a backend is `Send`.
-unsafe impl Send for LinkCell {}
+
+macro_rules! empty_cell {
+    ($($const:tt)?) => {
+        impl LinkCell {
+            $($const)? fn empty() -> Self {
+                Self {
+                    closed: AtomicU64::new(0),
+                    backend: UnsafeCell::new(None),
+                    deadline: AtomicU64::new(0),
+                    answer_bytes: AtomicU32::new(0),
+                    frame_bytes: AtomicU32::new(0),
+                    stream_frames: AtomicU32::new(0),
+                    stream_bytes: AtomicU32::new(0),
+                    state_bytes: AtomicU32::new(0),
+                    instances: AtomicU32::new(0),
+                }
+            }
+        }
+    };
+}
+
+#[cfg(not(loom))]
+empty_cell!(const);
+#[cfg(not(loom))]
+static CELLS: [LinkCell; MAX_LINKS] = [const { LinkCell::empty() }; MAX_LINKS];
+
+// The models have no statics: this is never looked at.
+#[cfg(loom)]
+empty_cell!();
+#[cfg(loom)]
+static CELLS: std::sync::LazyLock<Vec<LinkCell>> = std::sync::LazyLock::new(Vec::new);
+
+impl LinkCell {
+    #[inline(always)]
+    pub(crate) fn of(load: LoadId) -> &'static Self {
+        &CELLS[load.number()]
+    }
+
+    /// Makes the place that plugin's, closed.
+    pub(crate) fn give(load: LoadId, limits: &Limits) {
+        let cell = Self::of(load);
+        // As checked, none of them is larger.
+        let answer_bytes = limits.answer_bytes as u32;
+        cell.deadline.store(nanos(limits.deadline), Relaxed);
+        cell.answer_bytes.store(answer_bytes, Relaxed);
+        cell.frame_bytes.store(answer_bytes.min(KEEP as u32), Relaxed);
+        cell.stream_frames.store(limits.stream_frames as u32, Relaxed);
+        cell.stream_bytes.store(limits.stream_bytes as u32, Relaxed);
+        cell.state_bytes.store(limits.state_bytes as u32, Relaxed);
+        cell.instances.store(0, Relaxed);
+        cell.closed.store(load.load() + gate::SHUT, SeqCst);
+    }
+}
 
 /// A plugin on its way in: it has a [`Port`] to answer through, and cannot be called yet.
 ///
 /// Dropping it leaves a port through which nothing comes.
 #[derive(Debug)]
 pub struct Opening {
-    cell: &'static LinkCell,
+    link: Link,
     attached: bool,
 }
 
 impl Opening {
     /// Makes the place for a plugin.
-    ///
-    /// The name and the limits stay known for as long as the process lives, once for all plugins
-    /// that are linked with the same.
     ///
     /// # Errors
     /// A limit cannot be held, or every place is taken.
@@ -95,25 +125,13 @@ impl Opening {
         limits.check()?;
         fence::prepare();
         timer::start().map_err(|error| LinkError::NoTimer(error.kind()))?;
-        let terms = Terms::of(name, limits);
-        let cell = numbers::give(|number| {
-            CELLS.keep(LinkCell {
-                closed: AtomicU32::new(gate::SHUT),
-                number,
-                port: AtomicPtr::new(std::ptr::null_mut()),
-                backend: UnsafeCell::new(None),
-                terms,
-            })
-        })?;
-        cell.port.store(Port::new(cell).as_ptr(), Release);
-        Ok(Self { cell, attached: false })
+        Ok(Self { link: Link(numbers::give(name, limits)?), attached: false })
     }
 
     /// Where the plugin answers. Loaders hand it to the plugin before they attach it.
     #[must_use]
     pub fn port(&self) -> Port {
-        // SAFETY: `new` stored the port there.
-        unsafe { Port::from_ptr(self.cell.port.load(Relaxed)) }
+        Port::of(self.link.0)
     }
 
     /// Puts the plugin in its place. From here on it can be called.
@@ -123,19 +141,21 @@ impl Opening {
 
     /// The same for a backend that is boxed already.
     pub fn attach_boxed(mut self, backend: Box<dyn PluginBackend>) -> Attached {
-        // SAFETY: the gate has been shut from the beginning, so nobody reads the field.
-        self.cell.backend.with_mut(|cell| unsafe { *cell = Some(backend) });
-        self.cell.closed.store(gate::SERVING, SeqCst);
+        let (link, cell) = (self.link, self.link.cell());
+        // SAFETY: the gate has been shut since the place was given to this plugin, and the one
+        // before is gone, so nobody reads the field.
+        cell.backend.with_mut(|cell| unsafe { *cell = Some(backend) });
+        cell.closed.store(link.0.load() + gate::SERVING, SeqCst);
         self.attached = true;
-        Attached { link: Link(self.cell) }
+        Attached { link }
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
         if !self.attached {
-            self.cell.closed.store(gate::GONE, SeqCst);
-            numbers::take_back(self.cell);
+            self.link.close(gate::GONE);
+            numbers::take_back(self.link.0);
         }
     }
 }
@@ -171,36 +191,22 @@ impl Drop for Attached {
 
 /// A linked plugin, for callers: a number's worth of handle that may be copied freely and that
 /// outlives the plugin. Calls to a plugin that is gone are [`CallError::Unloaded`].
-#[derive(Copy, Clone)]
-pub struct Link(&'static LinkCell);
-
-impl PartialEq for Link {
-    /// Whether both are the same load of the same plugin.
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.0, other.0)
-    }
-}
-
-impl Eq for Link {}
+///
+/// Links are equal that are of the same load of the same plugin.
+#[derive(Copy, Clone, PartialEq, Eq)]
+pub struct Link(pub(crate) LoadId);
 
 impl Link {
-    #[inline(always)]
-    pub(crate) fn from_cell(cell: &'static LinkCell) -> Self {
-        Self(cell)
+    /// The name that the plugin was linked under; nothing where [that is
+    /// forgotten](Self::metrics).
+    pub fn name(self) -> Arc<str> {
+        numbers::name(self.0)
     }
 
-    pub(crate) fn as_ptr(self) -> *mut LinkCell {
-        std::ptr::from_ref(self.0).cast_mut()
-    }
-
-    /// The name that the plugin was linked under.
-    pub fn name(self) -> &'static str {
-        &self.0.terms.name
-    }
-
-    /// What the plugin may take.
-    pub fn limits(self) -> &'static Limits {
-        &self.0.terms.limits
+    /// What the plugin may take; nothing out of the ordinary where [that is
+    /// forgotten](Self::metrics).
+    pub fn limits(self) -> Limits {
+        numbers::limits(self.0)
     }
 
     /// The number of an entry, for calls that don't look its name up.
@@ -208,7 +214,7 @@ impl Link {
     /// # Errors
     /// The plugin has no such entry or numbers none, or it is unloaded.
     pub fn resolve(self, name: &str) -> Result<EntryId, CallError> {
-        self.0.visit(|backend| backend.resolve(name))?.ok_or(CallError::NoSuchEntry)
+        self.visit(|backend| backend.resolve(name))?.ok_or(CallError::NoSuchEntry)
     }
 
     /// Calls and expects no answer.
@@ -219,8 +225,8 @@ impl Link {
     pub fn notify(self, call: impl Ask) -> Result<(), CallError> {
         let lane = lane::here().lane()?;
         let tally = lane.tally(self.0.number());
-        self.0.enter(&tally.notified)?;
-        self.0.dispatch(tally, lane.notify_sid(), None, call)
+        self.enter(&tally.notified)?;
+        self.dispatch(tally, lane.notify_sid(), None, call)
     }
 
     /// Calls, and waits for one answer by awaiting what this returns. The plugin has the call when
@@ -232,10 +238,10 @@ impl Link {
     pub fn call(self, call: impl Ask) -> Result<Call, CallError> {
         let lane = lane::here().lane()?;
         let tally = lane.tally(self.0.number());
-        let slot = self.0.pop(lane, tally)?;
-        let sid = slot.open(self.0.owner());
+        let slot = self.pop(lane, tally)?;
+        let sid = slot.open(self.0.as_owner());
         let waiting = Call::new(slot, sid);
-        match self.0.dispatch(tally, sid, Some(slot), call) {
+        match self.dispatch(tally, sid, Some(slot), call) {
             Ok(()) => Ok(waiting.taken(tally)),
             Err(error) => {
                 waiting.refused();
@@ -252,12 +258,13 @@ impl Link {
     pub fn stream(self, call: impl Ask) -> Result<Stream, CallError> {
         let lane = lane::here().lane()?;
         let tally = lane.tally(self.0.number());
-        let slot = self.0.pop(lane, tally)?;
-        let mut queue = lane.queue(self.0.terms.limits.stream_frames);
-        queue.reset(self.0.terms.limits.stream_bytes);
-        let sid = slot.open_stream(self.0.owner(), queue);
-        let reading = Stream::new(slot, sid, self.0);
-        match self.0.dispatch(tally, sid, Some(slot), call) {
+        let slot = self.pop(lane, tally)?;
+        let cell = self.cell();
+        let mut queue = lane.queue(cell.stream_frames.load(Relaxed) as usize);
+        queue.reset(cell.stream_bytes.load(Relaxed) as usize);
+        let sid = slot.open_stream(self.0.as_owner(), queue);
+        let reading = Stream::new(slot, sid, self);
+        match self.dispatch(tally, sid, Some(slot), call) {
             Ok(()) => {
                 slot.left_stream_dispatch();
                 Ok(reading)
@@ -275,7 +282,7 @@ impl Link {
     /// # Errors
     /// The stream is over or not this plugin's, or the plugin takes no data, or not now.
     pub fn stream_data(self, sid: Sid, data: &[u8]) -> Result<(), CallError> {
-        self.0.to_stream(sid, |backend| backend.stream_data(sid, data))
+        self.to_stream(sid, |backend| backend.stream_data(sid, data))
     }
 
     /// Tells the plugin's end of an open stream that no more data will follow.
@@ -283,18 +290,18 @@ impl Link {
     /// # Errors
     /// The stream is over or not this plugin's, or the plugin takes no data.
     pub fn stream_close(self, sid: Sid) -> Result<(), CallError> {
-        self.0.to_stream(sid, |backend| backend.stream_close(sid))
+        self.to_stream(sid, |backend| backend.stream_close(sid))
     }
 
-    /// What the plugin did so far. Of one that is gone it stays known what it did, until a thousand
-    /// others are gone after it: then all of it is zero.
+    /// What the plugin did so far. Of one that is gone it stays known what it did, and what it was
+    /// called, until a thousand others have followed it: then all of it is zero.
     pub fn metrics(self) -> Metrics {
         numbers::metrics(self.0)
     }
 
     /// Whether the plugin takes calls.
     pub fn is_loaded(self) -> bool {
-        self.0.closed.load(SeqCst) == gate::SERVING
+        self.cell().closed.load(SeqCst) == self.0.load() + gate::SERVING
     }
 
     /// Takes the plugin out: lets no more calls in, gives those that are open `grace` to end, ends
@@ -307,26 +314,25 @@ impl Link {
     /// The plugin is gone already; or this thread is inside a plugin; or a thread stayed inside
     /// this one: then it is closed, its calls have ended, and unloading can be tried again.
     pub fn unload(self, grace: Duration) -> Result<(), UnloadError> {
-        let cell = self.0;
-        cell.close(gate::DRAINING);
+        self.close(gate::DRAINING);
         if !lane::here().may_wait() {
-            cell.end_calls();
+            self.end_calls();
             return Err(UnloadError::WouldDeadlock);
         }
         // No lock is held while anything below waits, wakes or ends a call: another thread that
         // unloads the same plugin with less grace is not kept.
         // A thread that was let in counts its call a moment later, so idle is asked first.
-        wait_until(grace, || (cell.is_idle() && cell.in_flight() == 0) || cell.is_gone());
-        cell.end_calls();
-        cell.close(gate::SHUT);
+        wait_until(grace, || (self.is_idle() && self.in_flight() == 0) || self.is_gone());
+        self.end_calls();
+        self.close(gate::SHUT);
         // Whoever is inside under the number of a plugin that is gone may be inside another.
-        if !wait_until(STAY, || cell.is_gone() || cell.is_idle()) {
+        if !wait_until(STAY, || self.is_gone() || self.is_idle()) {
             return Err(UnloadError::StillInside);
         }
         // A thread that was let in before the gate closed may have opened a call since.
-        cell.end_calls();
-        let backend = cell.take_backend().ok_or(UnloadError::AlreadyUnloaded)?;
-        numbers::take_back(cell);
+        self.end_calls();
+        let backend = self.take_backend().ok_or(UnloadError::AlreadyUnloaded)?;
+        numbers::take_back(self.0);
         // Its plugin may panic here, but it is gone all the same.
         contain(|| backend.shutdown());
         contain(|| drop(backend));
@@ -336,7 +342,7 @@ impl Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Link({})", self.0.terms.name)
+        write!(f, "Link({})", self.name())
     }
 }
 
@@ -404,16 +410,15 @@ fn unwind(tally: &'static Tally, outer: Outer) {
     Inside { tally, outer }.leave();
 }
 
-impl LinkCell {
-    /// The port that calls are opened for.
+impl Link {
     #[inline(always)]
-    fn owner(&self) -> *mut () {
-        self.port.load(Relaxed).cast()
+    pub(crate) fn cell(self) -> &'static LinkCell {
+        LinkCell::of(self.0)
     }
 
     #[inline(always)]
-    fn enter(&self, entered: &AtomicU64) -> Result<(), CallError> {
-        if tally::enter(entered, &self.closed, gate::CALLS) {
+    fn enter(self, entered: &AtomicU64) -> Result<(), CallError> {
+        if tally::enter(entered, &self.cell().closed, self.0.load(), gate::CALLS) {
             Ok(())
         } else {
             Err(CallError::Unloaded)
@@ -422,7 +427,7 @@ impl LinkCell {
 
     /// Counts the thread in for a call, and gives the call its slot.
     #[inline(always)]
-    fn pop(&self, lane: &'static Lane, tally: &Tally) -> Result<&'static Slot, CallError> {
+    fn pop(self, lane: &'static Lane, tally: &Tally) -> Result<&'static Slot, CallError> {
         let slot = lane.pop()?;
         match self.enter(&tally.calls) {
             Ok(()) => Ok(slot),
@@ -438,8 +443,8 @@ impl LinkCell {
     /// # Safety
     /// The thread was let in by `tally::enter` and has not been counted out.
     #[inline(always)]
-    unsafe fn backend(&self) -> &dyn PluginBackend {
-        self.backend.with(|cell| {
+    unsafe fn backend(self) -> &'static dyn PluginBackend {
+        self.cell().backend.with(|cell| {
             // SAFETY: whoever takes the backend out waits until this thread is counted out.
             let backend = unsafe { &*cell };
             // SAFETY: the gate lets nobody in before the field is set.
@@ -449,7 +454,7 @@ impl LinkCell {
 
     #[inline(always)]
     fn dispatch(
-        &self,
+        self,
         tally: &'static Tally,
         sid: Sid,
         slot: Option<&'static Slot>,
@@ -468,9 +473,9 @@ impl LinkCell {
     }
 
     /// Goes into the backend for something that isn't a call.
-    pub(crate) fn visit<R>(&self, f: impl FnOnce(&dyn PluginBackend) -> R) -> Result<R, CallError> {
-        let tally = lane::here().lane()?.tally(self.number());
-        if !tally::enter(&tally.visits, &self.closed, gate::VISITS) {
+    pub(crate) fn visit<R>(self, f: impl FnOnce(&dyn PluginBackend) -> R) -> Result<R, CallError> {
+        let tally = lane::here().lane()?.tally(self.0.number());
+        if !tally::enter(&tally.visits, &self.cell().closed, self.0.load(), gate::VISITS) {
             return Err(CallError::Unloaded);
         }
         let inside = Inside::new(tally, None);
@@ -482,38 +487,36 @@ impl LinkCell {
 
     /// Visits the plugin for the sake of a stream of its that is open.
     pub(crate) fn to_stream(
-        &self,
+        self,
         sid: Sid,
         f: impl FnOnce(&dyn PluginBackend) -> Result<(), CallError>,
     ) -> Result<(), CallError> {
-        let open = lane::slot_of(sid).is_some_and(|slot| {
-            slot.is_open_stream_of(sid)
-                && port::owner_link(slot).is_some_and(|link| std::ptr::eq(link, self))
-        });
+        let open = lane::slot_of(sid)
+            .is_some_and(|slot| slot.is_open_stream_of(sid) && port::link_of(slot) == self);
         if open { self.visit(f)? } else { Err(CallError::StreamOver) }
     }
 
     /// Advice to the plugin: it may stop working on `sid`. One that is being unloaded needs none.
     #[cold]
-    pub(crate) fn tell_cancelled(&self, sid: Sid) {
+    pub(crate) fn tell_cancelled(self, sid: Sid) {
         let _ = self.visit(|backend| backend.cancel(sid));
     }
 
     /// Counts a call as over for its caller.
     #[inline(always)]
-    pub(crate) fn finish(&self, bytes: usize, frames: u64) {
+    pub(crate) fn finish(self, bytes: usize, frames: u64) {
         let here = lane::here();
         match here.lane_if_any() {
-            Some(lane) => finish_in(lane.tally(self.number()), bytes, frames),
+            Some(lane) => finish_in(lane.tally(self.0.number()), bytes, frames),
             None => self.finish_without_lane(here, bytes, frames),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn finish_without_lane(&self, here: &Here, bytes: usize, frames: u64) {
+    fn finish_without_lane(self, here: &Here, bytes: usize, frames: u64) {
         match here.lane() {
-            Ok(lane) => finish_in(lane.tally(self.number()), bytes, frames),
+            Ok(lane) => finish_in(lane.tally(self.0.number()), bytes, frames),
             // The thread is ending, and has no place of its own to count in any more.
             Err(_) => self.counts().count_finished_elsewhere(),
         }
@@ -522,75 +525,70 @@ impl LinkCell {
     /// Counts a call's fault. Like all that is counted of a call, it comes before `finish`: after
     /// that the number may be another plugin's.
     #[cold]
-    pub(crate) fn count_fault(&self, fault: &Fault) {
+    pub(crate) fn count_fault(self, fault: &Fault) {
         self.counts().count_fault(fault);
     }
 
     /// Counts a call whose caller has left it. It comes before `finish`.
-    pub(crate) fn count_cancelled(&self) {
+    pub(crate) fn count_cancelled(self) {
         self.counts().count_cancelled();
     }
 
     #[cold]
     #[inline(never)]
-    fn count_refused(&self) {
+    fn count_refused(self) {
         self.counts().count_refused();
     }
 
     /// Counts an answer that nobody takes, which may come at any time.
     #[cold]
     #[inline(never)]
-    pub(crate) fn count_dropped(&self, reason: Reason) {
-        if self.closed.load(Relaxed) < gate::GONE {
+    pub(crate) fn count_dropped(self, reason: Reason) {
+        if self.cell().closed.load(Relaxed) < self.0.load() + gate::GONE {
             self.counts().count_dropped(reason);
         } else {
-            numbers::count_after_the_end(self, reason);
+            numbers::count_after_the_end(self.0, reason);
         }
     }
 
-    fn counts(&self) -> &'static Counts {
-        Counts::of(self.number)
+    fn counts(self) -> &'static Counts {
+        Counts::of(self.0.number())
     }
 
-    #[inline(always)]
-    pub(crate) fn number(&self) -> u32 {
-        self.number
-    }
-
-    /// Closes the gate so far, if it isn't closed further already.
-    fn close(&self, gate: u32) {
-        self.closed.fetch_max(gate, SeqCst);
+    /// Closes the gate so far, if it isn't closed further already, or another's, which is later.
+    fn close(self, gate: u64) {
+        self.cell().closed.fetch_max(self.0.load() + gate, SeqCst);
         fence::heavy();
     }
 
-    pub(crate) fn is_shut(&self) -> bool {
-        self.closed.load(Relaxed) >= gate::SHUT
+    pub(crate) fn is_shut(self) -> bool {
+        self.cell().closed.load(Relaxed) >= self.0.load() + gate::SHUT
     }
 
-    fn is_gone(&self) -> bool {
-        self.closed.load(SeqCst) >= gate::GONE
+    fn is_gone(self) -> bool {
+        self.cell().closed.load(SeqCst) >= self.0.load() + gate::GONE
     }
 
     /// Takes the backend of a plugin that is shut and idle, once.
-    fn take_backend(&self) -> Option<Box<dyn PluginBackend>> {
-        self.closed.compare_exchange(gate::SHUT, gate::GONE, SeqCst, SeqCst).ok()?;
+    fn take_backend(self) -> Option<Box<dyn PluginBackend>> {
+        let (shut, gone) = (self.0.load() + gate::SHUT, self.0.load() + gate::GONE);
+        self.cell().closed.compare_exchange(shut, gone, SeqCst, SeqCst).ok()?;
         // SAFETY: the gate is shut and nobody is inside: `is_idle` saw every thread that it ever
         // let in leave. The exchange lets one thread come here.
-        self.backend.with_mut(|cell| unsafe { (*cell).take() })
+        self.cell().backend.with_mut(|cell| unsafe { (*cell).take() })
     }
 
-    fn is_idle(&self) -> bool {
-        tally::is_idle(&lane::lanes().filter_map(|lane| lane.tally_if_any(self.number())))
+    fn is_idle(self) -> bool {
+        tally::is_idle(&lane::lanes().filter_map(|lane| lane.tally_if_any(self.0.number())))
     }
 
-    fn end_calls(&'static self) {
-        let mine =
-            |slot: &Slot| port::owner_link(slot).is_some_and(|link| std::ptr::eq(link, self));
+    fn end_calls(self) {
+        let mine = |slot: &Slot| port::link_of(slot) == self;
         port::end_open(mine, &Fault::Unloaded);
     }
 
-    fn in_flight(&self) -> u64 {
-        numbers::metrics(self).in_flight
+    fn in_flight(self) -> u64 {
+        numbers::metrics(self.0).in_flight
     }
 }
 
@@ -602,10 +600,4 @@ pub(crate) fn finish_in(tally: &Tally, bytes: usize, frames: u64) {
         add(&tally.frames, frames);
     }
     add(&tally.finished, 1);
-}
-
-impl fmt::Debug for LinkCell {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LinkCell({})", self.terms.name)
-    }
 }

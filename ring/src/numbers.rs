@@ -1,4 +1,4 @@
-//! What each plugin did, and under which number that is counted.
+//! Which plugin has which number, and what it did.
 //!
 //! Each lane has a tally for each number, and what is counted seldom is counted in one place for
 //! all threads ([`Counts`]). All of these only ever grow, so what one plugin did is what they stand
@@ -7,13 +7,15 @@
 
 use crate::error::{Fault, LinkError};
 use crate::lane::{self, MAX_LINKS};
+use crate::limits::Limits;
 use crate::link::LinkCell;
+use crate::load::LoadId;
 use crate::metrics::{Count, FaultCounts, Metrics};
 use crate::slot::Reason;
 use crate::sync::{AtomicU64, Relaxed};
 use crate::tally::{self, Tally};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Of so many plugins that are gone and whose number is another's it is known what they did.
 const REMEMBERED: usize = 1000;
@@ -40,8 +42,8 @@ impl Counts {
         }
     }
 
-    pub(crate) fn of(number: u32) -> &'static Self {
-        &COUNTS[number as usize]
+    pub(crate) fn of(number: usize) -> &'static Self {
+        &COUNTS[number]
     }
 
     pub(crate) fn count_finished_elsewhere(&self) {
@@ -72,101 +74,128 @@ struct Numbers {
     /// Whose each number is.
     places: Vec<Place>,
     /// The numbers whose plugin is gone, though calls of it may not be over for their callers.
-    gone: Vec<u32>,
-    /// What plugins did whose number is another's.
-    past: VecDeque<(&'static LinkCell, Metrics)>,
+    gone: Vec<usize>,
+    /// Plugins whose number is another's.
+    past: VecDeque<Past>,
 }
 
 struct Place {
-    cell: &'static LinkCell,
+    load: LoadId,
+    name: Arc<str>,
+    limits: Limits,
     /// What the counts stood at when it was given the number.
     base: Metrics,
+}
+
+struct Past {
+    load: LoadId,
+    name: Arc<str>,
+    limits: Limits,
+    metrics: Metrics,
 }
 
 fn numbers() -> MutexGuard<'static, Numbers> {
     NUMBERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives a number to the plugin that `make` makes with it.
-pub(crate) fn give(
-    make: impl FnOnce(u32) -> &'static LinkCell,
-) -> Result<&'static LinkCell, LinkError> {
+/// Gives a plugin a number, and the place that goes with it.
+pub(crate) fn give(name: &str, limits: Limits) -> Result<LoadId, LinkError> {
     let mut numbers = numbers();
-    let number = numbers.take()?;
-    let cell = make(number);
-    let place = Place { cell, base: read(number) };
-    match numbers.places.get_mut(number as usize) {
-        Some(before) => *before = place,
-        None => numbers.places.push(place),
+    let load = numbers.take()?;
+    LinkCell::give(load, &limits);
+    let place = Place { load, name: name.into(), limits, base: read(load.number()) };
+    let Numbers { places, past, .. } = &mut *numbers;
+    match places.get_mut(load.number()) {
+        Some(before) => past.push_back(std::mem::replace(before, place).end()),
+        None => places.push(place),
     }
-    Ok(cell)
+    Ok(load)
 }
 
 /// Takes back the number of a plugin that is gone.
-pub(crate) fn take_back(cell: &'static LinkCell) {
-    numbers().gone.push(cell.number());
+pub(crate) fn take_back(load: LoadId) {
+    // A number without a next load is no plugin's any more.
+    if load.next().is_some() {
+        numbers().gone.push(load.number());
+    }
 }
 
 /// What the plugin did so far, or, where that is forgotten, nothing.
-pub(crate) fn metrics(cell: &LinkCell) -> Metrics {
-    let mut numbers = numbers();
-    let place = &numbers.places[cell.number() as usize];
-    if std::ptr::eq(place.cell, cell) {
-        return place.metrics();
-    }
-    numbers.past_of(cell).map(|metrics| metrics.clone()).unwrap_or_default()
+pub(crate) fn metrics(load: LoadId) -> Metrics {
+    let found = |place: &Place| place.metrics();
+    look(load, found, |past| past.metrics.clone()).unwrap_or_default()
+}
+
+/// What the plugin is called, or, where that is forgotten, nothing.
+pub(crate) fn name(load: LoadId) -> Arc<str> {
+    look(load, |place| place.name.clone(), |past| past.name.clone()).unwrap_or_default()
+}
+
+/// What the plugin may take, or, where that is forgotten, what plugins may.
+pub(crate) fn limits(load: LoadId) -> Limits {
+    look(load, |place| place.limits, |past| past.limits).unwrap_or_default()
 }
 
 /// Counts an answer that nobody takes, from a plugin that is gone.
-pub(crate) fn count_after_the_end(cell: &LinkCell, reason: Reason) {
-    let mut numbers = numbers();
-    if std::ptr::eq(numbers.places[cell.number() as usize].cell, cell) {
-        return Counts::of(cell.number()).count_dropped(reason);
-    }
-    if let Some(metrics) = numbers.past_of(cell) {
+pub(crate) fn count_after_the_end(load: LoadId, reason: Reason) {
+    let count = |past: &mut Past| {
+        let metrics = &mut past.metrics;
         *match reason {
             Reason::Late => &mut metrics.late,
             Reason::Double => &mut metrics.double,
             Reason::Foreign => &mut metrics.foreign,
             Reason::Unknown => &mut metrics.unknown,
         } += 1;
+    };
+    look(load, |_| Counts::of(load.number()).count_dropped(reason), count);
+}
+
+/// Looks at what is known of the plugin that has its number still, or of one that had it.
+fn look<R>(
+    load: LoadId,
+    now: impl FnOnce(&Place) -> R,
+    then: impl FnOnce(&mut Past) -> R,
+) -> Option<R> {
+    let mut numbers = numbers();
+    match numbers.places.get(load.number()) {
+        Some(place) if place.load == load => Some(now(place)),
+        _ => numbers.past.iter_mut().rev().find(|past| past.load == load).map(then),
     }
 }
 
 impl Numbers {
-    fn past_of(&mut self, cell: &LinkCell) -> Option<&mut Metrics> {
-        let past = self.past.iter_mut().rev().find(|(past, _)| std::ptr::eq(*past, cell));
-        past.map(|(_, metrics)| metrics)
-    }
-
-    fn take(&mut self) -> Result<u32, LinkError> {
-        let is_over = |number: &u32| self.places[*number as usize].metrics().in_flight == 0;
+    /// A load that none had before, of a number that no plugin has.
+    fn take(&mut self) -> Result<LoadId, LinkError> {
+        let is_over = |number: &usize| self.places[*number].metrics().in_flight == 0;
         if let Some(at) = self.gone.iter().position(is_over) {
-            let number = self.gone.swap_remove(at);
-            let place = &self.places[number as usize];
-            let past = (place.cell, place.metrics());
             if self.past.len() == REMEMBERED {
                 self.past.pop_front();
             }
-            self.past.push_back(past);
-            return Ok(number);
+            let number = self.gone.swap_remove(at);
+            return Ok(self.places[number].load.next().expect("it was taken back"));
         }
         if self.places.len() == MAX_LINKS {
             return Err(LinkError::TooManyPlugins { limit: MAX_LINKS });
         }
-        Ok(self.places.len() as u32)
+        Ok(LoadId::first(self.places.len()))
     }
 }
 
 impl Place {
     /// What its plugin did since it has the number.
     fn metrics(&self) -> Metrics {
-        read(self.cell.number()).since(&self.base)
+        read(self.load.number()).since(&self.base)
+    }
+
+    /// Its plugin has the number no more.
+    fn end(self) -> Past {
+        let metrics = self.metrics();
+        Past { load: self.load, name: self.name, limits: self.limits, metrics }
     }
 }
 
 /// What all plugins did that ever had the number.
-fn read(number: u32) -> Metrics {
+fn read(number: usize) -> Metrics {
     let tallies = lane::lanes().filter_map(|lane| lane.tally_if_any(number));
     let sum = |count: fn(&Tally) -> &AtomicU64| tally::sum(tallies.clone(), count);
     let counts = Counts::of(number);

@@ -2,40 +2,29 @@
 
 #![expect(unsafe_code, reason = "foreign code holds a port by its address")]
 
-use crate::error::{Fault, StateError};
+use crate::error::{Fault, LinkError, StateError};
 use crate::lane;
-use crate::link::LinkCell;
+use crate::link::{Link, LinkCell};
+use crate::load::{LoadId, MAX_INSTANCES};
 use crate::near;
 use crate::payload::{Answer, KEEP, OwnedBytes};
 use crate::queue::{Sending, Sent};
-use crate::shelf::Shelf;
 use crate::sid::{GENERATION_MASK, Sid};
 use crate::slot::{Outcome, Reason, STREAM, Slot};
 use crate::state;
 use crate::sync::{Acquire, Relaxed, backoff};
 use crate::wake;
 use ringbox_abi::{RawStatus, Status};
-use std::ffi::c_void;
 use std::fmt;
-
-/// What is known of one instance of a plugin. Never freed: its address is what the plugin holds.
-pub(crate) struct PortCell {
-    pub(crate) link: &'static LinkCell,
-    /// The link's limit, nearer by.
-    answer_bytes: u32,
-    /// The same for a frame that is copied under its queue's lock.
-    frame_bytes: u32,
-}
-
-static CELLS: Shelf<PortCell> = Shelf::new();
+use std::sync::Arc;
 
 /// Where one instance of a plugin answers.
 ///
 /// It is bound to that instance: the sids of others, even of the same plugin's other instances,
-/// are [`Delivery::Dropped`] and counted. It stays valid for ever, and once its plugin is
-/// unloaded all that is sent through it is dropped.
+/// are [`Delivery::Dropped`] and counted. It may be kept for ever, and once its plugin is unloaded
+/// all that is sent through it is dropped.
 #[derive(Copy, Clone)]
-pub struct Port(&'static PortCell);
+pub struct Port(LoadId);
 
 /// What became of an answer or a frame.
 #[derive(Debug, Copy, Clone, PartialEq, Eq)]
@@ -69,14 +58,24 @@ enum WhenFull {
 }
 
 impl Port {
-    pub(crate) fn new(link: &'static LinkCell) -> Self {
-        // As checked, no limit is larger.
-        let answer_bytes = link.terms.limits.answer_bytes as u32;
-        Self(CELLS.keep(PortCell {
-            link,
-            answer_bytes,
-            frame_bytes: answer_bytes.min(KEEP as u32),
-        }))
+    pub(crate) fn of(load: LoadId) -> Self {
+        Self(load)
+    }
+
+    #[inline(always)]
+    fn link(self) -> Link {
+        Link(self.0.plugin())
+    }
+
+    #[inline(always)]
+    fn cell(self) -> &'static LinkCell {
+        LinkCell::of(self.0)
+    }
+
+    /// Whether a frame may be so long, and be copied under its queue's lock.
+    #[inline(always)]
+    fn is_short(self, bytes: &[u8]) -> bool {
+        bytes.len() <= self.cell().frame_bytes.load(Relaxed) as usize
     }
 
     /// Answers a call, or sends a stream's next frame, by copying `bytes`.
@@ -89,7 +88,7 @@ impl Port {
         // Most answers come while their own dispatch is on the stack: then the slot is at hand.
         // What isn't as plain as can be goes the general way, which also says why.
         if let Some(slot) = lane::here().slot()
-            && bytes.len() <= self.0.answer_bytes as usize
+            && bytes.len() <= self.cell().answer_bytes.load(Relaxed) as usize
             && status != RawStatus::STREAM_END
             && slot.copy_inside(sid, self.owner(), status, bytes)
         {
@@ -125,7 +124,7 @@ impl Port {
     ) -> Delivery {
         if let Some(slot) = lane::here().slot()
             && status == RawStatus::OK
-            && bytes.len() <= self.0.frame_bytes as usize
+            && self.is_short(bytes)
             && slot.copy_frame_inside(sid, self.owner(), status, bytes)
         {
             return Delivery::Taken;
@@ -145,7 +144,7 @@ impl Port {
         let here = lane::here().slot_of(sid);
         if let Some(slot) = here.or_else(|| lane::slot_of(sid))
             && status == RawStatus::OK
-            && bytes.len() <= self.0.frame_bytes as usize
+            && self.is_short(bytes)
             && slot.word.load(Acquire) & STREAM != 0
         {
             let answer = Answer::Copied(status, bytes);
@@ -193,7 +192,7 @@ impl Port {
         let Some(slot) = lane::slot_of(sid) else {
             // A call that expects no answer may get one all the same.
             if !sid.is_notify() {
-                self.0.link.count_dropped(Reason::Unknown);
+                self.link().count_dropped(Reason::Unknown);
             }
             return Delivery::Dropped;
         };
@@ -258,8 +257,9 @@ impl Port {
             Sent::As(outcome) => self.settle(slot, sid, outcome),
             Sent::Full if when_full == WhenFull::Tell => Delivery::Full,
             Sent::Full => {
-                let limits = &self.0.link.terms.limits;
-                let (frames, bytes) = (limits.stream_frames, limits.stream_bytes);
+                let cell = self.cell();
+                let frames = cell.stream_frames.load(Relaxed) as usize;
+                let bytes = cell.stream_bytes.load(Relaxed) as usize;
                 let _ = self.end_stream(slot, sid, Fault::Overflow { frames, bytes });
                 Delivery::Dropped
             }
@@ -283,7 +283,7 @@ impl Port {
             Answer::Fault(_) => return answer,
         };
         let len = answer.len();
-        let limit = self.0.link.terms.limits.answer_bytes;
+        let limit = self.cell().answer_bytes.load(Relaxed) as usize;
         if len > limit {
             return Answer::Fault(Fault::TooLarge { len: len as u64, limit });
         }
@@ -306,7 +306,7 @@ impl Port {
                 Delivery::Dropped
             }
             Outcome::Dropped(reason) => {
-                self.0.link.count_dropped(reason);
+                self.link().count_dropped(reason);
                 Delivery::Dropped
             }
         }
@@ -318,7 +318,8 @@ impl Port {
     /// The call is not open or not this port's, or its state would grow too large.
     pub fn set_state(self, sid: Sid, key: &str, value: &[u8]) -> Result<(), StateError> {
         let slot = lane::slot_of(sid).ok_or(StateError::NotOpen)?;
-        state::set(slot, sid, self.owner(), key, value, self.0.link.terms.limits.state_bytes)
+        let most_bytes = self.cell().state_bytes.load(Relaxed) as usize;
+        state::set(slot, sid, self.owner(), key, value, most_bytes)
     }
 
     /// What was kept with an open call of this port's.
@@ -329,11 +330,17 @@ impl Port {
     /// A port for another instance of the same plugin.
     ///
     /// Its calls are opened by the plugin's first port, and handed over with
-    /// [`adopt`](Self::adopt). A port is never freed: make one for each place of a pool, and let
-    /// the instances that follow each other in that place share it.
-    #[must_use]
-    pub fn instance(self) -> Self {
-        Self::new(self.0.link)
+    /// [`adopt`](Self::adopt). Make one for each place of a pool, and let the instances that follow
+    /// each other in that place share it.
+    ///
+    /// # Errors
+    /// The plugin has had as many as there can be.
+    pub fn instance(self) -> Result<Self, LinkError> {
+        let more = |count: u32| (count < MAX_INSTANCES).then_some(count + 1);
+        match self.cell().instances.fetch_update(Relaxed, Relaxed, more) {
+            Ok(before) => Ok(Self(self.0.instance(before + 1))),
+            Err(_) => Err(LinkError::TooManyInstances { limit: MAX_INSTANCES }),
+        }
     }
 
     /// Makes an open call of the same plugin's this port's own.
@@ -388,56 +395,28 @@ impl Port {
     /// Runs `f` as a visit to the plugin: the plugin is not shut down while it runs. None where
     /// it is unloaded, or about to be.
     pub fn visit<R>(self, f: impl FnOnce() -> R) -> Option<R> {
-        self.0.link.visit(|_| f()).ok()
+        self.link().visit(|_| f()).ok()
     }
 
     /// Whether the plugin is closed to everything: not attached yet, or unloaded. Its calls have
     /// ended, and whoever is still inside it should come out.
     pub fn is_shut(self) -> bool {
-        self.0.link.is_shut()
+        self.link().is_shut()
     }
 
     /// The plugin that this is a port of.
-    pub fn plugin_name(self) -> &'static str {
-        &self.0.link.terms.name
+    pub fn plugin_name(self) -> Arc<str> {
+        self.link().name()
     }
 
     /// What the plugin may take.
-    pub fn limits(self) -> &'static crate::Limits {
-        &self.0.link.terms.limits
-    }
-
-    /// The port as the opaque context that foreign code is handed.
-    pub fn as_context(self) -> *mut c_void {
-        self.owner().cast()
-    }
-
-    /// The port that was given away as a context.
-    ///
-    /// # Safety
-    /// `context` is what [`as_context`](Self::as_context) returned in this process. (Ports are
-    /// never freed, so when that was does not matter.)
-    #[inline(always)]
-    pub unsafe fn from_context(context: *mut c_void) -> Self {
-        // SAFETY: as required above, this is the address of a leaked `PortCell`.
-        unsafe { Self::from_ptr(context.cast()) }
-    }
-
-    pub(crate) fn as_ptr(self) -> *mut PortCell {
-        std::ptr::from_ref(self.0).cast_mut()
-    }
-
-    /// # Safety
-    /// `cell` is what [`as_ptr`](Self::as_ptr) returned.
-    #[inline(always)]
-    pub(crate) unsafe fn from_ptr(cell: *mut PortCell) -> Self {
-        // SAFETY: as required above, this is the address of a leaked `PortCell`.
-        Self(unsafe { &*cell })
+    pub fn limits(self) -> crate::Limits {
+        self.link().limits()
     }
 
     #[inline(always)]
     pub(crate) fn owner(self) -> *mut () {
-        self.as_ptr().cast()
+        self.0.as_owner()
     }
 
     fn owns(self, slot: &Slot) -> bool {
@@ -445,21 +424,19 @@ impl Port {
     }
 
     fn is_sibling(self, slot: &Slot) -> bool {
-        owner_link(slot).is_some_and(|link| std::ptr::eq(link, self.0.link))
+        link_of(slot) == self.link()
     }
 }
 
 impl fmt::Debug for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Port({} at {:p})", self.plugin_name(), self.0)
+        write!(f, "Port({:#x} of {})", self.0.as_raw(), self.plugin_name())
     }
 }
 
 /// The plugin whose port a slot was last given to.
-pub(crate) fn owner_link(slot: &Slot) -> Option<&'static LinkCell> {
-    // SAFETY: slots are only ever given null or the address of a leaked `PortCell`, with Release.
-    let port = unsafe { slot.owner.load(Acquire).cast::<PortCell>().as_ref() };
-    port.map(|port| port.link)
+pub(crate) fn link_of(slot: &Slot) -> Link {
+    Link(LoadId::from_owner(slot.owner.load(Acquire)).plugin())
 }
 
 /// Ends every open call whose slot is `mine`.

@@ -6,11 +6,11 @@ use crate::call::{arm, explain};
 use crate::error::{CallError, Fault};
 use crate::lane;
 use crate::limits::nanos;
-use crate::link::LinkCell;
+use crate::link::Link;
 use crate::payload::Payload;
 use crate::sid::Sid;
 use crate::slot::{Left, Seen, Slot};
-use crate::sync::Acquire;
+use crate::sync::{Acquire, Relaxed};
 use crate::timer;
 use ringbox_abi::Status;
 use std::fmt;
@@ -33,7 +33,7 @@ use std::time::Duration;
 pub struct Stream {
     slot: Option<&'static Slot>,
     sid: Sid,
-    link: &'static LinkCell,
+    link: Link,
     budget: u64,
     /// How many frames were given back.
     head: u64,
@@ -44,16 +44,9 @@ pub struct Stream {
 
 impl Stream {
     #[inline]
-    pub(crate) fn new(slot: &'static Slot, sid: Sid, link: &'static LinkCell) -> Self {
-        Self {
-            slot: Some(slot),
-            sid,
-            link,
-            budget: link.terms.deadline,
-            head: 0,
-            seen: 0,
-            ended: false,
-        }
+    pub(crate) fn new(slot: &'static Slot, sid: Sid, link: Link) -> Self {
+        let budget = link.cell().deadline.load(Relaxed);
+        Self { slot: Some(slot), sid, link, budget, head: 0, seen: 0, ended: false }
     }
 
     /// The call's name, as its plugin knows it.
@@ -276,7 +269,7 @@ impl futures_core::FusedStream for Stream {
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Stream({:?} to {})", self.sid, self.link.terms.name)
+        write!(f, "Stream({:?} to {})", self.sid, self.link.name())
     }
 }
 

@@ -1,32 +1,27 @@
 //! A link that is replaced while threads call through it.
 
-#![expect(unsafe_code, reason = "a link is kept as the address of its cell")]
-
-use crate::link::{Link, LinkCell};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use crate::link::Link;
+use crate::load::LoadId;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where callers find the link that serves a name now. Reading it is one load.
 #[derive(Debug)]
-pub struct Switch(AtomicPtr<LinkCell>);
+pub struct Switch(AtomicU64);
 
 impl Switch {
     /// Starts with `link`.
     pub fn new(link: Link) -> Self {
-        Self(AtomicPtr::new(link.as_ptr()))
+        Self(AtomicU64::new(link.0.as_raw()))
     }
 
     /// The link to call through now.
     #[inline(always)]
     pub fn link(&self) -> Link {
-        let cell = self.0.load(Ordering::Acquire);
-        // SAFETY: the pointer came from a link, whose cell is never freed.
-        Link::from_cell(unsafe { &*cell })
+        Link(LoadId::from_raw(self.0.load(Ordering::Acquire)))
     }
 
     /// Sends callers to `link` from here on, and returns the one they went to before.
     pub fn switch(&self, link: Link) -> Link {
-        let cell = self.0.swap(link.as_ptr(), Ordering::AcqRel);
-        // SAFETY: as above.
-        Link::from_cell(unsafe { &*cell })
+        Link(LoadId::from_raw(self.0.swap(link.0.as_raw(), Ordering::AcqRel)))
     }
 }

@@ -6,7 +6,7 @@
 //! is counted, so that a call counts once and not twice.
 
 use crate::fence;
-use crate::sync::{Acquire, AtomicU32, AtomicU64, Relaxed, Release};
+use crate::sync::{Acquire, AtomicU64, Relaxed, Release};
 
 /// What is counted. A cache line of its own.
 #[repr(C, align(64))]
@@ -55,34 +55,35 @@ pub(crate) fn add(count: &AtomicU64, n: u64) {
 /// How far a plugin is closed. What is asked for passes while the gate is below it.
 pub(crate) mod gate {
     /// Calls pass below this.
-    pub(crate) const CALLS: u32 = 1;
+    pub(crate) const CALLS: u64 = 1;
     /// Visits on behalf of calls that are open pass below this.
-    pub(crate) const VISITS: u32 = 2;
+    pub(crate) const VISITS: u64 = 2;
 
     /// Everything passes.
-    pub(crate) const SERVING: u32 = 0;
+    pub(crate) const SERVING: u64 = 0;
     /// No new calls: those that are open may end.
-    pub(crate) const DRAINING: u32 = 1;
+    pub(crate) const DRAINING: u64 = 1;
     /// Nothing passes: the plugin is not there yet, or goes.
-    pub(crate) const SHUT: u32 = 2;
+    pub(crate) const SHUT: u64 = 2;
     /// Nor ever will: the plugin is gone.
-    pub(crate) const GONE: u32 = 3;
+    pub(crate) const GONE: u64 = 3;
 }
 
-/// Counts the thread in, by the count of what it comes for, unless the plugin is closed to that.
+/// Counts the thread in, by the count of what it comes for, unless the plugin is closed to that, or
+/// gone: `closed` is `load`, the plugin's own, and how far it is closed.
 ///
 /// This is one half of a pair. Here: count, fence, look at `closed`. Closing ([`is_idle`]): set
 /// `closed`, fence, add up. So either this thread sees that the plugin is closed and turns back,
 /// or whoever closes it sees this thread counted in, and waits until it is counted out.
 #[inline(always)]
-pub(crate) fn enter(entered: &AtomicU64, closed: &AtomicU32, below: u32) -> bool {
-    if closed.load(Relaxed) >= below {
+pub(crate) fn enter(entered: &AtomicU64, closed: &AtomicU64, load: u64, below: u64) -> bool {
+    if closed.load(Relaxed).wrapping_sub(load) >= below {
         return false;
     }
     add(entered, 1);
     fence::light();
     // Acquire: what was made before the gate was opened is there.
-    if closed.load(Acquire) >= below {
+    if closed.load(Acquire).wrapping_sub(load) >= below {
         turn_back(entered);
         return false;
     }

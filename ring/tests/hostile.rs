@@ -678,7 +678,10 @@ fn a_foreign_port_answers_nothing_from_inside_the_dispatch_either() {
             assert_eq!(stolen.answer_vec(sid, RawStatus::OK, forged.to_vec()), Delivery::Dropped);
             assert_eq!(stolen.send_frame(sid, RawStatus::OK, forged), Delivery::Dropped);
             // Another instance of the same plugin is foreign as well.
-            assert_eq!(port.instance().answer(sid, RawStatus::OK, forged), Delivery::Dropped);
+            assert_eq!(
+                port.instance().unwrap().answer(sid, RawStatus::OK, forged),
+                Delivery::Dropped
+            );
         }
         assert_eq!(stolen.fault(sid, Fault::Unanswered), Delivery::Dropped);
         assert_eq!(port.answer(sid, RawStatus::ERR, b"real"), Delivery::Taken);

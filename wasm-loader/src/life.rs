@@ -95,7 +95,7 @@ impl Place {
     pub(crate) fn end(&self) {
         let Some(mut held) = self.reclaim() else {
             tracing::error!(
-                target: "ringbox::sandbox", plugin = self.port.plugin_name(),
+                target: "ringbox::sandbox", plugin = &*self.port.plugin_name(),
                 "an instance does not come back, and is left as it is"
             );
             clock::remove(self);
@@ -123,7 +123,7 @@ impl Place {
             done.unwrap_or_else(|| Err(trap::waited()))
         };
         if let Err(how) = done {
-            let plugin = self.port.plugin_name();
+            let plugin = &*self.port.plugin_name();
             log::contained(|| {
                 tracing::warn!(target: "ringbox::sandbox", plugin, "its shutdown: {how}");
             });

@@ -90,7 +90,7 @@ pub fn load_bytes(bytes: &[u8], name: &str, options: &WasmOptions) -> Result<Loa
     let opening = Opening::new(name, options.limits)?;
     let pen = matches!(options.policy, Policy::PerCall(_)).then(|| Arc::new(Pen::new(&limits)));
     let place = |_| Place::new(&plugin, opening.port(), pen.as_ref());
-    let places: Box<[_]> = (0..count).map(place).collect();
+    let places: Box<[_]> = (0..count).map(place).collect::<Result<_, _>>()?;
     start(&plugin, &places, pen.is_some())?;
     let attached = match &pen {
         None => opening.attach(Places::new(plugin.clone(), places.clone())),

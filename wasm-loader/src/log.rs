@@ -64,7 +64,7 @@ impl LogRate {
         if !self.admit(message.len(), START.elapsed().as_nanos() as u64) {
             return;
         }
-        let plugin = port.plugin_name();
+        let plugin = &*port.plugin_name();
         match level {
             WireLevel::Error => tracing::error!(target: "ringbox::plugin", plugin, "{message}"),
             WireLevel::Warn => tracing::warn!(target: "ringbox::plugin", plugin, "{message}"),

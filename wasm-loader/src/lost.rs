@@ -30,7 +30,7 @@ impl Place {
         self.lost.fetch_add(1, Relaxed);
         self.stalled.store(false, Relaxed);
         if how.cause != TrapCause::Cancelled {
-            let plugin = self.port.plugin_name();
+            let plugin = &*self.port.plugin_name();
             log::contained(|| {
                 tracing::warn!(target: "ringbox::sandbox", plugin, "an instance is lost: {how}");
             });
@@ -66,7 +66,7 @@ impl Place {
             }
             Next::Quarantine => {
                 let quarantine = Quarantine::new(content.strikes.count(), REST, last);
-                let plugin = self.port.plugin_name();
+                let plugin = &*self.port.plugin_name();
                 log::contained(|| {
                     tracing::warn!(target: "ringbox::sandbox", plugin, "{quarantine}");
                 });

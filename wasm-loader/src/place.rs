@@ -17,7 +17,8 @@ use crate::recover::Strikes;
 use crate::runner;
 use crate::work::cancel;
 use ringbox_ring::{
-    CallError, Holding, Invocation, Port, Quarantine, Refusal, Sid, Status, Trapped, Turn,
+    CallError, Holding, Invocation, LinkError, Port, Quarantine, Refusal, Sid, Status, Trapped,
+    Turn,
 };
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
@@ -75,11 +76,15 @@ pub(crate) struct Stopped {
 }
 
 impl Place {
-    pub(crate) fn new(plugin: &Arc<Plugin>, main: Port, pen: Option<&Arc<Pen>>) -> Arc<Self> {
-        let limits = &plugin.limits;
-        Arc::new_cyclic(|me| Self {
+    pub(crate) fn new(
+        plugin: &Arc<Plugin>,
+        main: Port,
+        pen: Option<&Arc<Pen>>,
+    ) -> Result<Arc<Self>, LinkError> {
+        let (limits, port) = (&plugin.limits, main.instance()?);
+        Ok(Arc::new_cyclic(|me| Self {
             turn: Turn::new(Content::default(), limits.queued_calls, limits.queued_bytes),
-            port: main.instance(),
+            port,
             main,
             plugin: plugin.clone(),
             meter: Arc::default(),
@@ -91,7 +96,7 @@ impl Place {
             stalled: AtomicBool::new(false),
             fiber: Fiber::default(),
             lost: AtomicU64::new(0),
-        })
+        }))
     }
 
     /// How many instances were lost here.

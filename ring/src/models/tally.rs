@@ -2,12 +2,15 @@
 
 use super::*;
 use crate::fence;
-use crate::sync::{AtomicU32, UnsafeCell};
+use crate::sync::{AtomicU64, UnsafeCell};
 use crate::tally::{self, Tally, add, enter, gate};
+
+/// Which load of the plugin it is.
+const LOAD: u64 = 3 << 28;
 
 /// A plugin with a backend that is taken out while nobody is inside.
 struct Plugin {
-    closed: AtomicU32,
+    closed: AtomicU64,
     backend: UnsafeCell<Option<u8>>,
     tallies: [Tally; 2],
 }
@@ -15,7 +18,7 @@ struct Plugin {
 impl Plugin {
     fn new() -> Arc<Self> {
         Arc::new(Self {
-            closed: AtomicU32::new(0),
+            closed: AtomicU64::new(LOAD),
             backend: UnsafeCell::new(Some(7)),
             tallies: [Tally::new(), Tally::new()],
         })
@@ -24,7 +27,7 @@ impl Plugin {
     /// Uses the backend, if it is let in.
     fn call(&self, lane: usize) -> bool {
         let tally = &self.tallies[lane];
-        let inside = enter(&tally.calls, &self.closed, gate::CALLS);
+        let inside = enter(&tally.calls, &self.closed, LOAD, gate::CALLS);
         if inside {
             self.look();
             add(&tally.left, 1);
@@ -38,7 +41,7 @@ impl Plugin {
     }
 
     fn close(&self) {
-        self.closed.store(gate::SHUT, Ordering::SeqCst);
+        self.closed.store(LOAD + gate::SHUT, Ordering::SeqCst);
         fence::heavy();
     }
 
@@ -80,8 +83,8 @@ fn calls_and_visits_one_in_the_other_are_all_waited_for() {
             let plugin = plugin.clone();
             thread::spawn(move || {
                 let tally = &plugin.tallies[0];
-                if enter(&tally.calls, &plugin.closed, gate::CALLS) {
-                    if enter(&tally.visits, &plugin.closed, gate::VISITS) {
+                if enter(&tally.calls, &plugin.closed, LOAD, gate::CALLS) {
+                    if enter(&tally.visits, &plugin.closed, LOAD, gate::VISITS) {
                         plugin.look();
                         add(&tally.left, 1);
                     }

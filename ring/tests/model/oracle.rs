@@ -249,7 +249,7 @@ impl World {
     fn load(&mut self, plugin: usize) {
         let opening = Opening::new("scripted", Limits::default().stream_frames(FRAMES)).unwrap();
         let (port, script) = (opening.port(), Arc::<Mutex<Script>>::default());
-        let instance = port.instance();
+        let instance = port.instance().unwrap();
         let backend = Scripted { port, instance, script: script.clone() };
         let link = opening.attach(backend).detach();
         self.serving[plugin] = self.loads.len();

@@ -114,7 +114,7 @@ fn load(jobs: &Sender<Job>, seed: u64) -> Load {
     let (said, stopped) = (Arc::<Said>::default(), Arc::<AtomicU64>::default());
     let plugin = Plugin {
         port: opening.port(),
-        instance: opening.port().instance(),
+        instance: opening.port().instance().unwrap(),
         jobs: Mutex::new(jobs.clone()),
         dice: Mutex::new(Dice(seed)),
         said: said.clone(),
