@@ -1,6 +1,6 @@
 //! The plugin's way back: every answer goes through the port of the instance that gives it.
 
-#![expect(unsafe_code, reason = "foreign code holds a port by its address")]
+#![expect(unsafe_code, reason = "who is handed an orphaned slot releases it")]
 
 use crate::error::{Fault, LinkError, StateError};
 use crate::lane;
