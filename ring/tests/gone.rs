@@ -118,8 +118,26 @@ fn a_plugin_that_is_gone_leaves_nothing() {
     check(&first.metrics(), 1);
     check(&second.metrics(), 2);
 
+    // Nobody who was of the plugins before has anything to do with the one that has the number now.
+    let (live, port) = load();
+    let open = live.call(&entry(b"later")).unwrap();
+    for (old, strays) in [(first, late), (second, also_late)] {
+        assert_eq!(old.call(&entry(b"")).unwrap_err(), CallError::Unloaded);
+        assert_eq!(old.notify(&entry(b"")), Err(CallError::Unloaded));
+        assert_eq!(old.unload(AT_ONCE), Err(UnloadError::AlreadyUnloaded));
+        assert_eq!(strays.answer(open.sid(), RawStatus::OK, b"not yours"), Delivery::Dropped);
+        assert_eq!(strays.visit(|| ()), None);
+        assert!(strays.is_shut() && !old.is_loaded());
+        assert_eq!(strays.end_all(&Fault::Unanswered), 0);
+    }
+    assert_eq!((first.metrics().foreign, second.metrics().foreign), (1, 1));
+    assert_eq!(port.answer(open.sid(), RawStatus::OK, b"mine"), Delivery::Taken);
+    assert_eq!(&open.wait().unwrap()[..], b"mine");
+    assert_eq!((live.metrics().calls, live.metrics().foreign, live.is_loaded()), (1, 0, true));
+    live.unload(AT_ONCE).unwrap();
+
     // What it did is known until so many others are gone.
-    for _ in 2..REMEMBERED {
+    for _ in 3..REMEMBERED {
         pass();
     }
     check(&first.metrics(), 1);

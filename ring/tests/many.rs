@@ -76,7 +76,23 @@ fn many_of_everything() {
     wakers_may_do_what_they_like();
     a_plugin_that_panics_leaves_no_call_open();
     a_plugin_that_is_gone_uses_no_slots_up();
+    the_most_instances_are_an_error();
     the_most_that_can_be_open_is_an_error_and_not_the_end();
+}
+
+/// Each answers its own calls and no other's, and then there are no more.
+fn the_most_instances_are_an_error() {
+    let plugin = load();
+    let call = plugin.call(b"later").unwrap();
+    let last = (0..65_535).map(|_| plugin.port.instance().unwrap()).last().unwrap();
+    assert_eq!(plugin.port.instance().unwrap_err(), LinkError::TooManyInstances { limit: 65_535 });
+    assert_eq!(last.answer(call.sid(), RawStatus::OK, b"not yet"), Delivery::Dropped);
+    assert_eq!(last.adopt(call.sid()), Delivery::Taken);
+    assert_eq!(plugin.port.answer(call.sid(), RawStatus::OK, b"no more"), Delivery::Dropped);
+    assert_eq!(last.answer(call.sid(), RawStatus::OK, b"done"), Delivery::Taken);
+    assert_eq!(&call.wait().unwrap()[..], b"done");
+    plugin.is_settled();
+    plugin.link.unload(Duration::ZERO).unwrap();
 }
 
 fn short_lived_threads_hand_their_slots_on() {
