@@ -12,6 +12,7 @@
 
 use crate::error::CallError;
 use crate::home::Home;
+use crate::load::{LoadId, NUMBER_ONE};
 use crate::queue::Queue;
 use crate::sid::{INDEX_BITS, MAX_OPEN, NOTIFY, Sid};
 use crate::slot::{Next, SPARE, STATE, Slot};
@@ -30,6 +31,9 @@ const CHUNKS: usize = MAX_OPEN / CHUNK;
 /// The most plugins that can be linked at one time.
 pub(crate) const MAX_LINKS: usize = 4096;
 const BLOCK: usize = 64;
+const BLOCK_BYTES: usize = BLOCK * NUMBER_ONE as usize;
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Block>() == BLOCK_BYTES);
 
 /// How many of the slots that a lane makes keep their reply buffer, and how many stream queues a
 /// lane keeps: so a burst of calls leaves at most a few megabytes behind.
@@ -447,16 +451,18 @@ impl Lane {
         std::mem::take(&mut *deferred)
     }
 
-    /// This lane's tally of the plugin with that number.
+    /// This lane's tally of the number of that plugin's.
     #[inline(always)]
-    pub(crate) fn tally(&self, link: usize) -> &'static Tally {
-        // A link's number is below MAX_LINKS: the remainder spares a look at that.
-        let block = self.blocks[link / BLOCK % (MAX_LINKS / BLOCK)].load(Relaxed);
-        // SAFETY: null or a leaked block.
-        match unsafe { block.as_ref() } {
-            Some(block) => &block[link % BLOCK],
-            None => self.add_block(link),
+    pub(crate) fn tally(&self, load: LoadId) -> &'static Tally {
+        // Found by adding: a number's tally is as far from the first as its place is.
+        let block = self.blocks[load.offset() / BLOCK_BYTES].load(Relaxed);
+        if block.is_null() {
+            return self.add_block(load.number());
         }
+        // SAFETY: within the block, for it has so many bytes.
+        let tally = unsafe { block.cast::<Tally>().byte_add(load.offset() % BLOCK_BYTES) };
+        // SAFETY: a whole number of tallies from the first of a leaked block.
+        unsafe { &*tally }
     }
 
     #[cold]

@@ -8,7 +8,7 @@ use crate::error::{CallError, Fault, LinkError, UnloadError};
 use crate::fence;
 use crate::lane::{self, Here, Lane, MAX_LINKS, Outer};
 use crate::limits::{Limits, nanos};
-use crate::load::LoadId;
+use crate::load::{LoadId, NUMBER_ONE};
 use crate::metrics::Metrics;
 use crate::numbers::{self, Counts};
 use crate::payload::KEEP;
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 /// freed: old handles and late answers look at them too, and see that they are another's.
 #[repr(align(64))]
 pub(crate) struct LinkCell {
-    /// Whose place it is, and how far that one is closed: its load, plus a [`gate`]. It only grows,
+    /// Whose place it is, and how far that one is closed: its word, plus a [`gate`]. It only grows,
     /// but for the moment when a plugin that was shut is opened.
     pub(crate) closed: AtomicU64,
     backend: UnsafeCell<Option<Box<dyn PluginBackend>>>,
@@ -46,7 +46,7 @@ pub(crate) struct LinkCell {
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<LinkCell>() == 64);
+const _: () = assert!(size_of::<LinkCell>() == NUMBER_ONE as usize);
 
 // SAFETY: `backend` is the only field that isn't `Sync` by itself. It is written before the link
 // is handed out, read by threads that the gate let in (`tally::enter`), and taken by the one
@@ -88,7 +88,10 @@ static CELLS: std::sync::LazyLock<Vec<LinkCell>> = std::sync::LazyLock::new(Vec:
 impl LinkCell {
     #[inline(always)]
     pub(crate) fn of(load: LoadId) -> &'static Self {
-        &CELLS[load.number()]
+        // SAFETY: within the places, as any word's offset is.
+        let cell = unsafe { CELLS.as_ptr().byte_add(load.offset()) };
+        // SAFETY: a whole number of places from the first.
+        unsafe { &*cell }
     }
 
     /// Makes the place that plugin's, closed.
@@ -103,7 +106,7 @@ impl LinkCell {
         cell.stream_bytes.store(limits.stream_bytes as u32, Relaxed);
         cell.state_bytes.store(limits.state_bytes as u32, Relaxed);
         cell.instances.store(0, Relaxed);
-        cell.closed.store(load.load() + gate::SHUT, SeqCst);
+        cell.closed.store(load.closed(gate::SHUT), SeqCst);
     }
 }
 
@@ -145,7 +148,7 @@ impl Opening {
         // SAFETY: the gate has been shut since the place was given to this plugin, and the one
         // before is gone, so nobody reads the field.
         cell.backend.with_mut(|cell| unsafe { *cell = Some(backend) });
-        cell.closed.store(link.0.load() + gate::SERVING, SeqCst);
+        cell.closed.store(link.0.closed(gate::SERVING), SeqCst);
         self.attached = true;
         Attached { link }
     }
@@ -224,7 +227,7 @@ impl Link {
     #[inline(always)]
     pub fn notify(self, call: impl Ask) -> Result<(), CallError> {
         let lane = lane::here().lane()?;
-        let tally = lane.tally(self.0.number());
+        let tally = lane.tally(self.0);
         self.enter(&tally.notified)?;
         self.dispatch(tally, lane.notify_sid(), None, call)
     }
@@ -237,7 +240,7 @@ impl Link {
     #[inline(always)]
     pub fn call(self, call: impl Ask) -> Result<Call, CallError> {
         let lane = lane::here().lane()?;
-        let tally = lane.tally(self.0.number());
+        let tally = lane.tally(self.0);
         let slot = self.pop(lane, tally)?;
         let sid = slot.open(self.0.as_owner());
         let waiting = Call::new(slot, sid);
@@ -257,7 +260,7 @@ impl Link {
     #[inline]
     pub fn stream(self, call: impl Ask) -> Result<Stream, CallError> {
         let lane = lane::here().lane()?;
-        let tally = lane.tally(self.0.number());
+        let tally = lane.tally(self.0);
         let slot = self.pop(lane, tally)?;
         let cell = self.cell();
         let mut queue = lane.queue(cell.stream_frames.load(Relaxed) as usize);
@@ -301,7 +304,7 @@ impl Link {
 
     /// Whether the plugin takes calls.
     pub fn is_loaded(self) -> bool {
-        self.cell().closed.load(SeqCst) == self.0.load() + gate::SERVING
+        self.cell().closed.load(SeqCst) == self.0.closed(gate::SERVING)
     }
 
     /// Takes the plugin out: lets no more calls in, gives those that are open `grace` to end, ends
@@ -418,7 +421,7 @@ impl Link {
 
     #[inline(always)]
     fn enter(self, entered: &AtomicU64) -> Result<(), CallError> {
-        if tally::enter(entered, &self.cell().closed, self.0.load(), gate::CALLS) {
+        if tally::enter(entered, &self.cell().closed, self.0.as_raw(), gate::CALLS) {
             Ok(())
         } else {
             Err(CallError::Unloaded)
@@ -474,8 +477,8 @@ impl Link {
 
     /// Goes into the backend for something that isn't a call.
     pub(crate) fn visit<R>(self, f: impl FnOnce(&dyn PluginBackend) -> R) -> Result<R, CallError> {
-        let tally = lane::here().lane()?.tally(self.0.number());
-        if !tally::enter(&tally.visits, &self.cell().closed, self.0.load(), gate::VISITS) {
+        let tally = lane::here().lane()?.tally(self.0);
+        if !tally::enter(&tally.visits, &self.cell().closed, self.0.as_raw(), gate::VISITS) {
             return Err(CallError::Unloaded);
         }
         let inside = Inside::new(tally, None);
@@ -507,7 +510,7 @@ impl Link {
     pub(crate) fn finish(self, bytes: usize, frames: u64) {
         let here = lane::here();
         match here.lane_if_any() {
-            Some(lane) => finish_in(lane.tally(self.0.number()), bytes, frames),
+            Some(lane) => finish_in(lane.tally(self.0), bytes, frames),
             None => self.finish_without_lane(here, bytes, frames),
         }
     }
@@ -516,7 +519,7 @@ impl Link {
     #[inline(never)]
     fn finish_without_lane(self, here: &Here, bytes: usize, frames: u64) {
         match here.lane() {
-            Ok(lane) => finish_in(lane.tally(self.0.number()), bytes, frames),
+            Ok(lane) => finish_in(lane.tally(self.0), bytes, frames),
             // The thread is ending, and has no place of its own to count in any more.
             Err(_) => self.counts().count_finished_elsewhere(),
         }
@@ -544,7 +547,7 @@ impl Link {
     #[cold]
     #[inline(never)]
     pub(crate) fn count_dropped(self, reason: Reason) {
-        if self.cell().closed.load(Relaxed) < self.0.load() + gate::GONE {
+        if self.cell().closed.load(Relaxed) < self.0.closed(gate::GONE) {
             self.counts().count_dropped(reason);
         } else {
             numbers::count_after_the_end(self.0, reason);
@@ -557,21 +560,21 @@ impl Link {
 
     /// Closes the gate so far, if it isn't closed further already, or another's, which is later.
     fn close(self, gate: u64) {
-        self.cell().closed.fetch_max(self.0.load() + gate, SeqCst);
+        self.cell().closed.fetch_max(self.0.closed(gate), SeqCst);
         fence::heavy();
     }
 
     pub(crate) fn is_shut(self) -> bool {
-        self.cell().closed.load(Relaxed) >= self.0.load() + gate::SHUT
+        self.cell().closed.load(Relaxed) >= self.0.closed(gate::SHUT)
     }
 
     fn is_gone(self) -> bool {
-        self.cell().closed.load(SeqCst) >= self.0.load() + gate::GONE
+        self.cell().closed.load(SeqCst) >= self.0.closed(gate::GONE)
     }
 
     /// Takes the backend of a plugin that is shut and idle, once.
     fn take_backend(self) -> Option<Box<dyn PluginBackend>> {
-        let (shut, gone) = (self.0.load() + gate::SHUT, self.0.load() + gate::GONE);
+        let (shut, gone) = (self.0.closed(gate::SHUT), self.0.closed(gate::GONE));
         self.cell().closed.compare_exchange(shut, gone, SeqCst, SeqCst).ok()?;
         // SAFETY: the gate is shut and nobody is inside: `is_idle` saw every thread that it ever
         // let in leave. The exchange lets one thread come here.

@@ -52,25 +52,26 @@ pub(crate) fn add(count: &AtomicU64, n: u64) {
     count.store(count.load(Relaxed).wrapping_add(n), Release);
 }
 
-/// How far a plugin is closed. What is asked for passes while the gate is below it.
+/// How far a plugin is closed. What is asked for passes while the gate is below it. The numbers are
+/// those of instances ([`LoadId`](crate::load::LoadId)).
 pub(crate) mod gate {
     /// Calls pass below this.
     pub(crate) const CALLS: u64 = 1;
     /// Visits on behalf of calls that are open pass below this.
-    pub(crate) const VISITS: u64 = 2;
+    pub(crate) const VISITS: u64 = SHUT;
 
     /// Everything passes.
     pub(crate) const SERVING: u64 = 0;
     /// No new calls: those that are open may end.
-    pub(crate) const DRAINING: u64 = 1;
+    pub(crate) const DRAINING: u64 = 1 << 18;
     /// Nothing passes: the plugin is not there yet, or goes.
-    pub(crate) const SHUT: u64 = 2;
+    pub(crate) const SHUT: u64 = 2 << 18;
     /// Nor ever will: the plugin is gone.
-    pub(crate) const GONE: u64 = 3;
+    pub(crate) const GONE: u64 = 3 << 18;
 }
 
 /// Counts the thread in, by the count of what it comes for, unless the plugin is closed to that, or
-/// gone: `closed` is `load`, the plugin's own, and how far it is closed.
+/// gone: `closed` is `load`, the plugin's own word, and how far it is closed.
 ///
 /// This is one half of a pair. Here: count, fence, look at `closed`. Closing ([`is_idle`]): set
 /// `closed`, fence, add up. So either this thread sees that the plugin is closed and turns back,
