@@ -12,7 +12,7 @@ use crate::link::LinkCell;
 use crate::load::LoadId;
 use crate::metrics::{Count, FaultCounts, Metrics};
 use crate::slot::Reason;
-use crate::sync::{AtomicU64, Relaxed};
+use crate::sync::{Acquire, AtomicU64, Relaxed, Release};
 use crate::tally::{self, Tally};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,7 +47,8 @@ impl Counts {
     }
 
     pub(crate) fn count_finished_elsewhere(&self) {
-        self.finished_elsewhere.fetch_add(1, Relaxed);
+        // Whoever sees it sees what was counted of the call before.
+        self.finished_elsewhere.fetch_add(1, Release);
     }
 
     pub(crate) fn count_cancelled(&self) {
@@ -103,10 +104,11 @@ pub(crate) fn give(name: &str, limits: Limits) -> Result<LoadId, LinkError> {
     let mut numbers = numbers();
     let load = numbers.take()?;
     LinkCell::give(load, &limits);
-    let place = Place { load, name: name.into(), limits, base: read(load.number()) };
+    let now = read(load.number()).at_rest();
+    let place = Place { load, name: name.into(), limits, base: now.clone() };
     let Numbers { places, past, .. } = &mut *numbers;
     match places.get_mut(load.number()) {
-        Some(before) => past.push_back(std::mem::replace(before, place).end()),
+        Some(before) => past.push_back(std::mem::replace(before, place).end(&now)),
         None => places.push(place),
     }
     Ok(load)
@@ -187,9 +189,9 @@ impl Place {
         read(self.load.number()).since(&self.base)
     }
 
-    /// Its plugin has the number no more.
-    fn end(self) -> Past {
-        let metrics = self.metrics();
+    /// Its plugin has the number no more, and that is what the counts stand at.
+    fn end(self, now: &Metrics) -> Past {
+        let metrics = now.since(&self.base);
         Past { load: self.load, name: self.name, limits: self.limits, metrics }
     }
 }
@@ -202,7 +204,7 @@ fn read(number: usize) -> Metrics {
     let dropped = |reason: Reason| counts.dropped[reason as usize].load(Relaxed);
     // What is over is counted before what began, so that no sum shows more ends than calls.
     let finished =
-        sum(|tally| &tally.finished).wrapping_add(counts.finished_elsewhere.load(Relaxed));
+        sum(|tally| &tally.finished).wrapping_add(counts.finished_elsewhere.load(Acquire));
     let notified = sum(|tally| &tally.notified);
     Metrics {
         calls: sum(|tally| &tally.calls).wrapping_add(notified),
@@ -223,6 +225,12 @@ fn read(number: usize) -> Metrics {
 }
 
 impl Metrics {
+    /// Of a number whose calls are all over. A thread that is about to turn back at its plugin's gate
+    /// may be counted in just now, which must not stay in what the next one is counted from.
+    fn at_rest(self) -> Self {
+        Self { calls: self.finished.wrapping_add(self.notified), ..self }
+    }
+
     /// What was done since the counts stood at `base`.
     fn since(&self, base: &Self) -> Self {
         // A thread that turned back at an earlier plugin's gate may have been counted for a moment
