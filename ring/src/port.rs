@@ -349,7 +349,10 @@ impl Port {
     /// is taken, so hand a call over only from an instance that doesn't know it, or is gone.
     pub fn adopt(self, sid: Sid) -> Delivery {
         let inside = lane::here().slot_of(sid);
-        if inside.is_some_and(|slot| slot.hand_over_inside(sid, self.owner())) {
+        if let Some(slot) = inside
+            && self.is_sibling(slot)
+            && slot.hand_over_inside(sid, self.owner())
+        {
             return Delivery::Taken;
         }
         let Some(slot) = lane::slot_of(sid) else { return Delivery::Dropped };

@@ -684,6 +684,7 @@ fn a_foreign_port_answers_nothing_from_inside_the_dispatch_either() {
             );
         }
         assert_eq!(stolen.fault(sid, Fault::Unanswered), Delivery::Dropped);
+        assert_eq!(stolen.adopt(sid), Delivery::Dropped);
         assert_eq!(port.answer(sid, RawStatus::ERR, b"real"), Delivery::Taken);
     });
     assert_eq!(&plugin.call().now().unwrap()[..], b"real");
