@@ -17,12 +17,12 @@ use ringbox_abi::v1::NrBytes;
 use ringbox_abi::{RawStatus, ViewError};
 use ringbox_ring::{Delivery, Fault, Port, Sid};
 use std::ffi::c_void;
+use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// One load of one plugin. Its address is what the plugin's code answers with, also when it is
-/// late: so it is freed only once that code is unmapped ([`free`](Self::free)), which it mostly never
-/// is.
+/// late: so it is freed only once that code is unmapped ([`Kept::free`]), which it mostly never is.
 #[repr(C)]
 pub(crate) struct Context {
     /// First, with what each answer looks at.
@@ -39,6 +39,16 @@ pub(crate) struct Context {
     pub(crate) leases: Leases,
     pub(crate) log: LogRate,
 }
+
+/// A context as the loader keeps it: the box that it was made in, which is what may be freed. (What a
+/// shared reference to it leads to may only be looked at.)
+#[derive(Copy, Clone)]
+pub(crate) struct Kept(NonNull<Context>);
+
+// SAFETY: a `Context` is `Sync`, and any thread may free it.
+unsafe impl Send for Kept {}
+// SAFETY: as above.
+unsafe impl Sync for Kept {}
 
 /// The plugin's context, which the host hands back to its functions and does not look into.
 #[derive(Debug, Copy, Clone)]
@@ -72,8 +82,8 @@ pub(crate) enum Woken {
 }
 
 impl Context {
-    pub(crate) fn open(port: Port, options: &Options) -> &'static Self {
-        Box::leak(Box::new(Self {
+    pub(crate) fn open(port: Port, options: &Options) -> Kept {
+        Kept(NonNull::from(Box::leak(Box::new(Self {
             port,
             answer_limit: options.limits.answer_bytes.min(isize::MAX as usize) as u64,
             state_limit: options.limits.state_bytes as u64,
@@ -84,7 +94,7 @@ impl Context {
             given: AtomicUsize::new(0),
             leases: Leases::new(options.leases, options.lease_bytes),
             log: LogRate::new(options.log_lines),
-        }))
+        }))))
     }
 
     pub(crate) fn as_raw(&'static self) -> *mut c_void {
@@ -115,22 +125,6 @@ impl Context {
 
     pub(crate) fn is_over(&self) -> bool {
         self.stage.load(Ordering::Acquire) >= OVER
-    }
-
-    /// Frees it, if nothing of the host's looks at it any more.
-    ///
-    /// # Safety
-    /// No code of the plugin's is mapped, its backend is gone, and the caller looks at it no more.
-    pub(crate) unsafe fn free(&'static self) {
-        // Each of these is the last that its thread does with it.
-        let is_ended = self.stage.load(Ordering::Acquire) == ENDED;
-        if is_ended && self.timers.load(Ordering::Acquire) == 0 && self.given() == 0 {
-            let this = std::ptr::from_ref(self).cast_mut();
-            // SAFETY: `open` leaked the box. Of those who know its address, the plugin and its
-            // backend are gone, says the caller; the end, the timers and the replies were just seen
-            // to be done with it.
-            drop(unsafe { Box::from_raw(this) });
-        }
     }
 
     pub(crate) fn set_wake(&self, wake: Wake) {
@@ -236,6 +230,29 @@ impl Context {
 
     pub(crate) fn answer_limit(&self) -> u64 {
         self.answer_limit
+    }
+}
+
+impl Kept {
+    pub(crate) fn get(self) -> &'static Context {
+        // SAFETY: the box was leaked, and `free` asks that nobody looks at it afterwards.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Frees it, if nothing of the host's looks at it any more.
+    ///
+    /// # Safety
+    /// No code of the plugin's is mapped, its backend is gone, and the caller looks at it no more.
+    pub(crate) unsafe fn free(self) {
+        let context = self.get();
+        // Each of these is the last that its thread does with it.
+        let is_ended = context.stage.load(Ordering::Acquire) == ENDED;
+        if is_ended && context.timers.load(Ordering::Acquire) == 0 && context.given() == 0 {
+            // SAFETY: the pointer is what `open` made of the box. Of those who know its address, the
+            // plugin and its backend are gone, says the caller; the end, the timers and the replies
+            // were just seen to be done with it.
+            drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        }
     }
 }
 

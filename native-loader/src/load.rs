@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "maps a library and calls what it exports")]
 
 use crate::backend::{Native, V01, V1, V02};
-use crate::context::Context;
+use crate::context::{Context, Kept};
 use crate::copy::Copy;
 use crate::elf::{self, Exports, Inspection, VTableProof};
 use crate::error::LoadError;
@@ -183,7 +183,7 @@ fn replaced(before: &Handlers, policy: SignalPolicy) -> Result<Vec<Signal>, Load
 /// A library that is mapped, and nothing of which was called yet.
 struct Opened<'a> {
     opening: Opening,
-    context: &'static Context,
+    context: Kept,
     library: &'a Library,
     inspection: &'a Inspection,
     generation: Generation,
@@ -239,8 +239,9 @@ impl Opened<'_> {
         }
         let quiescent = ext.and_then(|ext| ext.quiescent);
         let quiescent = quiescent.map(|function| Quiescent { ctx: tables.ctx, function });
-        // SAFETY: the tables are this plugin's, and libraries stay mapped.
-        let backend = unsafe { V1::new(tables.vtable, ext, tables.ctx, self.context) }?;
+        // SAFETY: the tables are this plugin's, and the library is mapped for as long as
+        // the backend is there.
+        let backend = unsafe { V1::new(tables.vtable, ext, tables.ctx, self.context.get()) }?;
         self.finish(backend, tables, quiescent, warnings)
     }
 
@@ -252,8 +253,9 @@ impl Opened<'_> {
         // SAFETY: which is that of such a plugin.
         let tables: Tables<v02::PluginVTable> = unsafe { tables::read(getter, v02::ABI_VERSION) }?;
         self.prove(getter, tables.address)?;
-        // SAFETY: the table is this plugin's, and libraries stay mapped.
-        let backend = unsafe { V02::new(tables.vtable, self.context) }?;
+        // SAFETY: the table is this plugin's, and the library is mapped for as long as
+        // the backend is there.
+        let backend = unsafe { V02::new(tables.vtable, self.context.get()) }?;
         self.finish(backend, tables, None, Vec::new())
     }
 
@@ -265,8 +267,9 @@ impl Opened<'_> {
         // SAFETY: which is that of such a plugin.
         let tables: Tables<v01::PluginVTable> = unsafe { tables::read(getter, v01::ABI_VERSION) }?;
         self.prove(getter, tables.address)?;
-        // SAFETY: the table is this plugin's, and libraries stay mapped.
-        let backend = unsafe { V01::new(tables.vtable, self.context) }?;
+        // SAFETY: the table is this plugin's, and the library is mapped for as long as
+        // the backend is there.
+        let backend = unsafe { V01::new(tables.vtable, self.context.get()) }?;
         self.finish(backend, tables, None, Vec::new())
     }
 
@@ -279,9 +282,9 @@ impl Opened<'_> {
         mut warnings: Vec<Warning>,
     ) -> Result<Parts, LoadError> {
         let Self { opening, context, handlers, policy, .. } = self;
-        if let Err(error) = backend.start(context) {
+        if let Err(error) = backend.start(context.get()) {
             // It didn't start, so it isn't shut down; but it may have asked for wakes.
-            context.end();
+            context.get().end();
             return Err(error);
         }
         match replaced(&handlers, policy) {
@@ -293,7 +296,7 @@ impl Opened<'_> {
             }
         }
         let attached: Attached = opening.attach(backend);
-        context.serve();
+        context.get().serve();
         Ok(Parts {
             attached,
             context,

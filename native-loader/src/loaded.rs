@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "asks the plugin whether it is idle, and unmaps it if it is")]
 
-use crate::context::{Context, PluginCtx};
+use crate::context::{Kept, PluginCtx};
 use crate::error::{LoadError, UnmapError};
 use crate::identity::{Generation, Identity, Sha256};
 use crate::library::{self, Library};
@@ -43,7 +43,7 @@ enum Mapping {
 
 /// What the host keeps of the plugin, and an address in its library.
 struct Held {
-    context: &'static Context,
+    context: Kept,
     /// An address only, never followed.
     address: usize,
     /// The system has unmapped its code.
@@ -62,7 +62,7 @@ impl Drop for Held {
 
 impl std::fmt::Debug for Held {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.context.port)
+        write!(f, "{:?}", self.context.get().port)
     }
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Quiescent {
 /// What starting a plugin comes to.
 pub(crate) struct Parts {
     pub(crate) attached: Attached,
-    pub(crate) context: &'static Context,
+    pub(crate) context: Kept,
     /// Where its code is.
     pub(crate) address: *const c_void,
     pub(crate) identity: Identity,
@@ -169,7 +169,7 @@ impl Loaded {
     /// What it holds of the host.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let context = self.context.context;
+        let context = self.context.context.get();
         let (leases, lease_bytes) = context.leases.held();
         Usage {
             leases,
@@ -211,7 +211,7 @@ impl Loaded {
             Ok(()) | Err(UnloadError::AlreadyUnloaded) => {}
             Err(error) => return Err(error.into()),
         }
-        if !self.context.context.is_over() {
+        if !self.context.context.get().is_over() {
             return Err(UnmapError::InProgress);
         }
         let (library, mark) = self.take()?;
@@ -219,7 +219,7 @@ impl Loaded {
             *self.lock() = Mapping::Mapped(library, mark);
             return Err(error);
         }
-        self.context.context.leases.clear();
+        self.context.context.get().leases.clear();
         // SAFETY: the ring has seen every thread of its own leave the plugin, for good; no reply
         // holds its bytes, so no release is called; no signal leads into it; and the plugin says
         // that no thread of its own is left. What is left of the tables is in the backend, which
@@ -258,7 +258,7 @@ impl Loaded {
             return Err(UnmapError::NotQuiescent);
         }
         // With its threads gone, the plugin gives no more: this only sinks.
-        let count = self.context.context.given();
+        let count = self.context.context.get().given();
         if count != 0 {
             return Err(UnmapError::BytesInUse { count });
         }

@@ -467,17 +467,17 @@ impl Lane {
 
     #[cold]
     #[inline(never)]
-    fn add_block(&self, link: usize) -> &'static Tally {
+    fn add_block(&self, number: usize) -> &'static Tally {
         let block: &'static Block = Box::leak(Box::new(std::array::from_fn(|_| Tally::new())));
-        self.blocks[link / BLOCK].store(std::ptr::from_ref(block).cast_mut(), SeqCst);
-        &block[link % BLOCK]
+        self.blocks[number / BLOCK].store(std::ptr::from_ref(block).cast_mut(), SeqCst);
+        &block[number % BLOCK]
     }
 
-    /// The same, for whoever adds up: None where this lane never called the plugin.
-    pub(crate) fn tally_if_any(&self, link: usize) -> Option<&'static Tally> {
+    /// The same, for whoever adds up: None where this lane never called a plugin with such a number.
+    pub(crate) fn tally_if_any(&self, number: usize) -> Option<&'static Tally> {
         // SAFETY: null or a leaked block, published with SeqCst.
-        let block = unsafe { self.blocks[link / BLOCK].load(SeqCst).as_ref() }?;
-        Some(&block[link % BLOCK])
+        let block = unsafe { self.blocks[number / BLOCK].load(SeqCst).as_ref() }?;
+        Some(&block[number % BLOCK])
     }
 }
 

@@ -297,7 +297,7 @@ impl Link {
     }
 
     /// What the plugin did so far. Of one that is gone it stays known what it did, and what it was
-    /// called, until a thousand others have followed it: then all of it is zero.
+    /// called, until the places of a thousand others have been given on too: then all of it is zero.
     pub fn metrics(self) -> Metrics {
         numbers::metrics(self.0)
     }
@@ -317,6 +317,9 @@ impl Link {
     /// The plugin is gone already; or this thread is inside a plugin; or a thread stayed inside
     /// this one: then it is closed, its calls have ended, and unloading can be tried again.
     pub fn unload(self, grace: Duration) -> Result<(), UnloadError> {
+        if self.is_gone() {
+            return Err(UnloadError::AlreadyUnloaded);
+        }
         self.close(gate::DRAINING);
         if !lane::here().may_wait() {
             self.end_calls();
@@ -329,11 +332,12 @@ impl Link {
         self.end_calls();
         self.close(gate::SHUT);
         // Whoever is inside under the number of a plugin that is gone may be inside another.
-        if !wait_until(STAY, || self.is_gone() || self.is_idle()) {
-            return Err(UnloadError::StillInside);
-        }
+        let is_left = wait_until(STAY, || self.is_gone() || self.is_idle());
         // A thread that was let in before the gate closed may have opened a call since.
         self.end_calls();
+        if !is_left {
+            return Err(UnloadError::StillInside);
+        }
         let backend = self.take_backend().ok_or(UnloadError::AlreadyUnloaded)?;
         numbers::take_back(self.0);
         // Its plugin may panic here, but it is gone all the same.

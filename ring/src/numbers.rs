@@ -1,8 +1,9 @@
 //! Which plugin has which number, and what it did.
 //!
 //! Each lane has a tally for each number, and what is counted seldom is counted in one place for
-//! all threads ([`Counts`]). All of these only ever grow, so what one plugin did is what they stand
-//! at less what they stood at when it was given its number. It keeps the number until each of its
+//! all threads ([`Counts`]). None is ever set back (a thread that turns back at a gate only takes back
+//! what it has just counted), so what one plugin did is what they stand at less what they stood at when
+//! it was given its number. It keeps the number until each of its
 //! calls is over for its caller too, who counts that under it; then another plugin may have it.
 
 use crate::error::{Fault, LinkError};

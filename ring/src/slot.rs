@@ -78,8 +78,8 @@ pub(crate) const NEVER: u64 = u64::MAX;
 #[repr(C, align(64))]
 pub(crate) struct Slot {
     pub(crate) word: AtomicU64,
-    /// The port that may answer: set with the word that opens, or when the call is handed over.
-    /// Stored with Release and, where it is followed and not just compared, loaded with Acquire.
+    /// The port that may answer, which is a word and no address: set with the word that opens, or when
+    /// the call is handed over.
     pub(crate) owner: AtomicPtr<()>,
     payload: UnsafeCell<Payload>,
     /// The next slot of the list that this one is on.

@@ -104,7 +104,7 @@ pub use tasks::{YieldNow, yield_now};
 pub mod inside {
     pub use crate::call::{Arrived, Handler, extract};
     pub use crate::reply::{Outcome, conclude, settle};
-    pub use crate::shared::{Shared, distinct};
+    pub use crate::shared::{Shared, distinct, understood};
     #[cfg(not(target_family = "wasm"))]
     pub use ringbox_abi as abi;
     pub use std::sync::Arc;

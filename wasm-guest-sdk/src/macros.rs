@@ -72,12 +72,18 @@
 /// | `entries` | `{ "name" => handler, "name" => async handler, .. }` |
 /// | `requests` | `handler` or `async handler`, for whole requests; they are refused without it |
 /// | `name`, `version` | text; the package's name and version if left out |
+/// | `asks` | what it needs of its sandbox, and no more: `["env GREETING", "net api.example.com:443"]` |
 /// | `exports` | `none` for no symbols: several plugins then fit one program, as in tests |
 ///
 /// A handler is `fn(&self, A) -> R`, or `async fn(&self, A) -> R`. [`FromCall`](crate::FromCall) says
 /// what `A` may be, [`IntoReply`](crate::IntoReply) what `R` may be.
 ///
 /// Entries are numbered by their place.
+///
+/// A plugin that asks gets no more of what its operator grants than it asks for, and what it asks for
+/// in vain is told at load. A line is `env NAME`, `read /PATH`, `write /PATH`, `net HOST:PORT`, `udp`,
+/// `clocks`, `random`, or `waiting`; `[]` is for nothing at all. One that doesn't ask may use all that it
+/// is granted. A shared library has no such wall, and asks nobody.
 ///
 /// # What does not compile
 ///
@@ -111,7 +117,7 @@
 macro_rules! plugin {
     (type: $plugin:ty $(, $($keys:tt)*)?) => {
         $crate::__plugin! {
-            @ [$plugin] [env!("CARGO_PKG_NAME")] [env!("CARGO_PKG_VERSION")] [all] [] []
+            @ [$plugin] [env!("CARGO_PKG_NAME")] [env!("CARGO_PKG_VERSION")] [] [all] [] []
             $($($keys)*)?
         }
     };
@@ -121,54 +127,61 @@ macro_rules! plugin {
 }
 
 /// One key after the other moves from the end into its place:
-/// `@ [type] [name] [version] [exports] [entries] [requests] keys ..`
+/// `@ [type] [name] [version] [asks] [exports] [entries] [requests] keys ..`
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __plugin {
-    (@ [$p:ty] [$n:expr] [$v:expr] [$x:ident] [$($e:tt)*] [$($r:tt)*]
+    (@ [$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [$($e:tt)*] [$($r:tt)*]
         name: $value:expr $(, $($rest:tt)*)?) => {
-        $crate::__plugin! { @ [$p] [$value] [$v] [$x] [$($e)*] [$($r)*] $($($rest)*)? }
+        $crate::__plugin! { @ [$p] [$value] [$v] $a [$x] [$($e)*] [$($r)*] $($($rest)*)? }
     };
-    (@ [$p:ty] [$n:expr] [$v:expr] [$x:ident] [$($e:tt)*] [$($r:tt)*]
+    (@ [$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [$($e:tt)*] [$($r:tt)*]
         version: $value:expr $(, $($rest:tt)*)?) => {
-        $crate::__plugin! { @ [$p] [$n] [$value] [$x] [$($e)*] [$($r)*] $($($rest)*)? }
+        $crate::__plugin! { @ [$p] [$n] [$value] $a [$x] [$($e)*] [$($r)*] $($($rest)*)? }
     };
-    (@ [$p:ty] [$n:expr] [$v:expr] [$x:ident] [$($e:tt)*] [$($r:tt)*]
+    (@ [$p:ty] [$n:expr] [$v:expr] [] [$x:ident] [$($e:tt)*] [$($r:tt)*]
+        asks: [$($line:expr),* $(,)?] $(, $($rest:tt)*)?) => {
+        $crate::__plugin! {
+            @ [$p] [$n] [$v] [[$($line),*]] [$x] [$($e)*] [$($r)*] $($($rest)*)?
+        }
+    };
+    (@ [$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [$($e:tt)*] [$($r:tt)*]
         exports: none $(, $($rest:tt)*)?) => {
-        $crate::__plugin! { @ [$p] [$n] [$v] [none] [$($e)*] [$($r)*] $($($rest)*)? }
+        $crate::__plugin! { @ [$p] [$n] [$v] $a [none] [$($e)*] [$($r)*] $($($rest)*)? }
     };
-    (@ [$p:ty] [$n:expr] [$v:expr] [$x:ident] [] [$($r:tt)*]
+    (@ [$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [] [$($r:tt)*]
         entries: { $($entries:tt)* } $(, $($rest:tt)*)?) => {
         $crate::__plugin_entries! {
-            [$p] [$n] [$v] [$x] [] [$($r)*] [$($($rest)*)?] $($entries)*
+            [$p] [$n] [$v] $a [$x] [] [$($r)*] [$($($rest)*)?] $($entries)*
         }
     };
-    (@ [$p:ty] [$n:expr] [$v:expr] [$x:ident] [$($e:tt)*] []
+    (@ [$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [$($e:tt)*] []
         requests: async $handler:expr $(, $($rest:tt)*)?) => {
         $crate::__plugin! {
-            @ [$p] [$n] [$v] [$x] [$($e)*] [$crate::__plugin_handler!([$p] async $handler)]
+            @ [$p] [$n] [$v] $a [$x] [$($e)*] [$crate::__plugin_handler!([$p] async $handler)]
             $($($rest)*)?
         }
     };
-    (@ [$p:ty] [$n:expr] [$v:expr] [$x:ident] [$($e:tt)*] []
+    (@ [$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [$($e:tt)*] []
         requests: $handler:expr $(, $($rest:tt)*)?) => {
         $crate::__plugin! {
-            @ [$p] [$n] [$v] [$x] [$($e)*] [$crate::__plugin_handler!([$p] $handler)]
+            @ [$p] [$n] [$v] $a [$x] [$($e)*] [$crate::__plugin_handler!([$p] $handler)]
             $($($rest)*)?
         }
     };
-    (@ [$p:ty] [$n:expr] [$v:expr] [$x:ident] [$($e:tt)*] [$($r:tt)*]
+    (@ [$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [$($e:tt)*] [$($r:tt)*]
         $key:ident : $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
             "plugin!: there is no key `", ::core::stringify!($key),
             "`, or it is given twice, or its value has another form"
         ));
     };
-    (@ [$p:ty] [$n:expr] [$v:expr] [$x:ident] [$([$name:expr, $handler:expr])*] [$($r:expr)?]) => {
+    (@ [$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [$([$name:expr, $handler:expr])*] [$($r:expr)?]) => {
         const _: () = $crate::inside::distinct(&[$($name),*]);
-        $crate::__plugin_wall! { [$p] [$n] [$v] [$x] [$([$name, $handler])*] [$($r)?] }
+        $crate::__plugin_asks! { $a }
+        $crate::__plugin_wall! { [$p] [$n] [$v] $a [$x] [$([$name, $handler])*] [$($r)?] }
     };
-    (@ [$p:ty] [$n:expr] [$v:expr] [$x:ident] [$($e:tt)*] [$($r:tt)*] $($rest:tt)+) => {
+    (@ [$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [$($e:tt)*] [$($r:tt)*] $($rest:tt)+) => {
         ::core::compile_error!(::core::concat!(
             "plugin!: no key begins with `", ::core::stringify!($($rest)+), "`"
         ));
@@ -179,24 +192,24 @@ macro_rules! __plugin {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __plugin_entries {
-    ([$p:ty] [$n:expr] [$v:expr] [$x:ident] [$($e:tt)*] [$($r:tt)*] [$($rest:tt)*]
+    ([$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [$($e:tt)*] [$($r:tt)*] [$($rest:tt)*]
         $name:expr => async $handler:expr $(, $($more:tt)*)?) => {
         $crate::__plugin_entries! {
-            [$p] [$n] [$v] [$x]
+            [$p] [$n] [$v] $a [$x]
             [$($e)* [$name, $crate::__plugin_handler!([$p] async $handler)]]
             [$($r)*] [$($rest)*] $($($more)*)?
         }
     };
-    ([$p:ty] [$n:expr] [$v:expr] [$x:ident] [$($e:tt)*] [$($r:tt)*] [$($rest:tt)*]
+    ([$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [$($e:tt)*] [$($r:tt)*] [$($rest:tt)*]
         $name:expr => $handler:expr $(, $($more:tt)*)?) => {
         $crate::__plugin_entries! {
-            [$p] [$n] [$v] [$x]
+            [$p] [$n] [$v] $a [$x]
             [$($e)* [$name, $crate::__plugin_handler!([$p] $handler)]]
             [$($r)*] [$($rest)*] $($($more)*)?
         }
     };
-    ([$p:ty] [$n:expr] [$v:expr] [$x:ident] [$($e:tt)*] [$($r:tt)*] [$($rest:tt)*]) => {
-        $crate::__plugin! { @ [$p] [$n] [$v] [$x] [$($e)*] [$($r)*] $($rest)* }
+    ([$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [$($e:tt)*] [$($r:tt)*] [$($rest:tt)*]) => {
+        $crate::__plugin! { @ [$p] [$n] [$v] $a [$x] [$($e)*] [$($r)*] $($rest)* }
     };
 }
 
@@ -241,15 +254,25 @@ macro_rules! __plugin_handler {
     };
 }
 
+/// Looks at the lines behind either wall, though only a sandbox heeds them.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __plugin_asks {
+    ([]) => {};
+    ([[$($line:expr),*]]) => {
+        const _: () = $crate::inside::understood(&[$($line),*]);
+    };
+}
+
 /// Behind the native wall it is `define_plugin!` that makes the plugin.
 #[cfg(not(target_family = "wasm"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __plugin_wall {
-    ([$p:ty] [$n:expr] [$v:expr] [all] $entries:tt $requests:tt) => {
+    ([$p:ty] [$n:expr] [$v:expr] $a:tt [all] $entries:tt $requests:tt) => {
         $crate::__plugin_native! { [$p] [$n] [$v] [] $entries $requests }
     };
-    ([$p:ty] [$n:expr] [$v:expr] [none] $entries:tt $requests:tt) => {
+    ([$p:ty] [$n:expr] [$v:expr] $a:tt [none] $entries:tt $requests:tt) => {
         $crate::__plugin_native! { [$p] [$n] [$v] [exports: none,] $entries $requests }
     };
 }
@@ -293,7 +316,7 @@ macro_rules! __plugin_native {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __plugin_wall {
-    ([$p:ty] [$n:expr] [$v:expr] [$x:ident] [$([$name:expr, $handler:expr])*] [$($r:expr)?]) => {
+    ([$p:ty] [$n:expr] [$v:expr] $a:tt [$x:ident] [$([$name:expr, $handler:expr])*] [$($r:expr)?]) => {
         struct __RingboxComponent;
 
         impl $crate::sandbox::Component for __RingboxComponent {
@@ -311,7 +334,7 @@ macro_rules! __plugin_wall {
             }
         }
 
-        $crate::__plugin_export! { $x [$n] [$v] }
+        $crate::__plugin_export! { $x [$n] [$v] $a }
     };
 }
 
@@ -331,16 +354,37 @@ macro_rules! __plugin_some {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __plugin_export {
-    (all [$n:expr] [$v:expr]) => {
+    (all [$n:expr] [$v:expr] $a:tt) => {
         $crate::sandbox::bindings::export!(
             __RingboxComponent with_types_in $crate::sandbox::bindings
         );
-        /// What the component is called, beside its code.
+        $crate::__plugin_section! { "ringbox:plugin" ["name ", $n, "\nversion ", $v] }
+        $crate::__plugin_ask_section! { $a }
+    };
+    (none $n:tt $v:tt $a:tt) => {};
+}
+
+/// What the component says of itself, beside its code.
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __plugin_section {
+    ($section:literal [$($part:expr),*]) => {
         const _: () = {
-            const PARTS: &[&str] = &["name ", $n, "\nversion ", $v];
-            #[unsafe(link_section = "ringbox:plugin")]
+            const PARTS: &[&str] = &[$($part),*];
+            #[unsafe(link_section = $section)]
             static TEXT: [u8; $crate::sandbox::len(PARTS)] = $crate::sandbox::text(PARTS);
         };
     };
-    (none $n:tt $v:tt) => {};
+}
+
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __plugin_ask_section {
+    ([]) => {};
+    // Who asks for nothing says so too: a section without a byte would be none.
+    ([[$($line:expr),*]]) => {
+        $crate::__plugin_section! { "ringbox:ask" ["#", $("\n", $line),*] }
+    };
 }

@@ -80,15 +80,71 @@ pub const fn distinct(names: &[&str]) {
     }
 }
 
-/// What a compiler can say is what it can put together: so the text is, byte by byte.
+/// Checks that a sandbox understands each line of what a plugin asks for. In `plugin!` that is an error
+/// of compilation.
+///
+/// # Panics
+/// If one isn't.
+pub const fn understood(asks: &[&str]) {
+    let mut at = 0;
+    while at < asks.len() {
+        if !is_ask(asks[at].as_bytes()) {
+            say([
+                "plugin!: a sandbox cannot be asked for `",
+                asks[at],
+                "`: a line is `env NAME`, `read /PATH`, `write /PATH`, `net HOST:PORT`, `udp`, \
+                 `clocks`, `random` or `waiting`",
+            ]);
+        }
+        at += 1;
+    }
+}
+
+const fn is_ask(line: &[u8]) -> bool {
+    let mut at = 0;
+    while at < line.len() {
+        if line[at] < b' ' {
+            return false;
+        }
+        at += 1;
+    }
+    match line {
+        b"udp" | b"clocks" | b"random" | b"waiting" => true,
+        [b'e', b'n', b'v', b' ', rest @ ..] => begins(rest),
+        [b'n', b'e', b't', b' ', rest @ ..] => begins(rest) && ends_in_port(rest),
+        [b'r', b'e', b'a', b'd', b' ', b'/', ..] => true,
+        [b'w', b'r', b'i', b't', b'e', b' ', b'/', ..] => true,
+        _ => false,
+    }
+}
+
+const fn begins(rest: &[u8]) -> bool {
+    matches!(rest, [first, ..] if *first != b' ')
+}
+
+/// The rest of the rule is read at load.
+const fn ends_in_port(rule: &[u8]) -> bool {
+    let mut at = 0;
+    while at < rule.len() {
+        if rule[at] == b':' {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
 const fn twice(name: &str) {
-    const BEGIN: &[u8] = b"plugin!: two entries are named `";
-    const END: &[u8] = b"`";
-    let mut text = [0; 256];
+    say(["plugin!: two entries are named `", name, "`"]);
+}
+
+/// What a compiler can say is what it can put together: so the text is, byte by byte.
+const fn say(parts: [&str; 3]) {
+    let mut text = [0; 512];
     let mut len = 0;
     let mut part = 0;
-    while part < 3 {
-        let bytes = [BEGIN, name.as_bytes(), END][part];
+    while part < parts.len() {
+        let bytes = parts[part].as_bytes();
         let mut at = 0;
         while at < bytes.len() && len < text.len() {
             text[len] = bytes[at];
@@ -99,7 +155,8 @@ const fn twice(name: &str) {
     }
     match str::from_utf8(text.split_at(len).0) {
         Ok(text) => panic!("{}", text),
-        Err(_) => panic!("plugin!: two entries have the same name"),
+        // Cut within a letter.
+        Err(_) => panic!("{}", parts[0]),
     }
 }
 
@@ -120,7 +177,26 @@ const fn same(a: &str, b: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::distinct;
+    use super::{distinct, is_ask, understood};
+
+    #[test]
+    fn lines_that_a_sandbox_reads_are_fine() {
+        understood(&[]);
+        understood(&["env A", "read /", "write /a b", "net [::1]:80", "net a.example:*"]);
+        understood(&["udp", "clocks", "random", "waiting"]);
+        for line in ["", "env", "env ", "env  A", "read a", "write", "net", "net a", "udp 1"] {
+            assert!(!is_ask(line.as_bytes()), "{line}");
+        }
+        assert!(!is_ask(b"env A\nenv B") && !is_ask(b"# why") && !is_ask(b"clock"));
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "plugin!: a sandbox cannot be asked for `files`: a line is `env NAME`"
+    )]
+    fn a_line_that_no_sandbox_reads_is_refused() {
+        understood(&["udp", "files"]);
+    }
 
     #[test]
     fn names_that_differ_are_fine() {

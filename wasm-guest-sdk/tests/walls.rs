@@ -7,7 +7,7 @@ mod support;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use ringbox::{Request, Status};
+use ringbox::{Ask, Inspected, LoadOptions, Request, Status, inspect};
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
@@ -160,4 +160,18 @@ fn a_plugin_says_its_name_behind_both_walls() {
         assert_eq!(about.reported_name.as_deref(), Some("patterns"), "{name}");
         assert_eq!(about.reported_version.as_deref(), Some("0.1.0"), "{name}");
     }
+}
+
+/// As its operator sees it, and to the letter.
+#[test]
+fn what_a_plugin_asks_for_is_in_its_component() {
+    let component = support::plugin("patterns").component;
+    let Inspected::Component(found) = inspect(&component, &LoadOptions::new()).unwrap() else {
+        panic!("a component");
+    };
+    // It uses nothing of the sandbox's, so nothing is left of what it asks for; but it has asked.
+    assert_eq!(found.ask, Ask::nothing());
+    let section = b"\x0bringbox:ask#\nenv PATTERNS\nclocks";
+    let bytes = std::fs::read(component).unwrap();
+    assert!(bytes.windows(section.len()).any(|window| window == section));
 }

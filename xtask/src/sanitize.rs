@@ -59,8 +59,8 @@ impl By {
                     flags += " -Cunsafe-allow-abi-mismatch=sanitizer";
                 }
                 command.env("RUSTFLAGS", flags);
-                // What plugins were handed is kept for ever, so it is no leak; and a test asks for more
-                // memory than there is.
+                // What a plugin was handed is kept for as long as its code is mapped, mostly for ever, so
+                // it is no leak; and a test asks for more memory than there is.
                 let told = "detect_odr_violation=0:detect_leaks=0:allocator_may_return_null=1";
                 command.env("ASAN_OPTIONS", told);
             }
