@@ -317,9 +317,6 @@ impl Link {
     /// The plugin is gone already; or this thread is inside a plugin; or a thread stayed inside
     /// this one: then it is closed, its calls have ended, and unloading can be tried again.
     pub fn unload(self, grace: Duration) -> Result<(), UnloadError> {
-        if self.is_gone() {
-            return Err(UnloadError::AlreadyUnloaded);
-        }
         self.close(gate::DRAINING);
         if !lane::here().may_wait() {
             self.end_calls();
