@@ -61,6 +61,11 @@ unsafe fn echo(sid: u64, payload: NrBytes) -> NrStatus {
     if bytes.len() >= LEASE { lease(sid, bytes) } else { send(sid, NrStatus::Ok, bytes) }
 }
 
+/// As most of the peer's plugins answer, and all that are written against its trait: with a vector.
+unsafe fn echo_sent(sid: u64, payload: NrBytes) -> NrStatus {
+    send(sid, NrStatus::Ok, bytes(payload))
+}
+
 unsafe fn nothing(_: u64, _: NrBytes) -> NrStatus {
     NrStatus::Ok
 }
@@ -98,6 +103,7 @@ define_plugin! {
     shutdown: shutdown,
     entries: {
         "echo" => echo,
+        "echo-sent" => echo_sent,
         "nothing" => nothing,
         "frames" => frames,
         "later" => later,

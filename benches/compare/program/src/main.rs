@@ -1,8 +1,9 @@
 //! Ringbox beside nylon-ring 0.2.2: the same work, by the same executor, in one process, in turns.
 //!
 //! Peers: `nylon-ring` with its default configuration, `nylon-ring-pinned` with a plugin that it
-//! can never unload (ours is not pinned in either), and `ffi`, which is our plugin's functions
-//! called directly with a callback that copies: the floor under any host.
+//! can never unload (ours is not pinned in either), both with the fastest answers that it has, and with
+//! `-sent` the answers that its plugins mostly give; and `ffi`, which is our plugin's functions called
+//! directly with a callback that copies: the floor under any host.
 
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -42,16 +43,22 @@ fn main() -> Result<()> {
     let (plugin, peer_plugin) = (built("compare_plugin")?, built("compare_peer_plugin")?);
     let ours = Ours::load(&plugin)?;
     let ffi = Ffi::load(&plugin, &copy("ffi.so"))?;
-    let peer = Peer::load(&peer_plugin, &copy("peer.so"), false)?;
-    let pinned = Peer::load(&peer_plugin, &copy("pinned.so"), true)?;
-    same_work(&ours, &peer)?;
-    same_work(&ours, &pinned)?;
+    let load = |file, pinned, echo| Peer::load(&peer_plugin, &copy(file), pinned, echo);
+    let (peer, pinned) = (load("peer.so", false, "echo")?, load("pinned.so", true, "echo")?);
+    let sent = load("sent.so", false, "echo-sent")?;
+    let pinned_sent = load("pinned-sent.so", true, "echo-sent")?;
+    for peer in [&peer, &pinned, &sent, &pinned_sent] {
+        same_work(&ours, peer)?;
+    }
     same_work(&ours, &ffi)?;
 
     for (name, peer) in [("nylon-ring", &peer), ("nylon-ring-pinned", &pinned)] {
         immediate(&mut rows, &ours, name, peer);
         two_threads(&mut rows, &ours, name, peer);
         deferred(&mut rows, &ours, name, peer);
+    }
+    for (name, peer) in [("nylon-ring-sent", &sent), ("nylon-ring-pinned-sent", &pinned_sent)] {
+        answers(&mut rows, &ours, name, peer);
     }
     immediate(&mut rows, &ours, "ffi", &ffi);
     two_threads(&mut rows, &ours, "ffi", &ffi);
@@ -90,7 +97,7 @@ fn same_work(ours: &impl Side, peer: &impl Side) -> Result<()> {
 }
 
 fn immediate(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
-    let data = vec![7u8; 4096];
+    let data = [7u8; 128];
     let none: &[u8] = b"";
     rows.row(
         "native/notify/0B",
@@ -106,12 +113,6 @@ fn immediate(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
     );
     for (size, len) in &SIZES[..2] {
         let payload = &data[..*len];
-        rows.row(
-            &format!("native/fast/{size}"),
-            name,
-            |n| count_to(n, || ours.fast(hidden(payload))),
-            |n| count_to(n, || peer.fast(hidden(payload))),
-        );
         rows.row_of(
             &format!("native/stream/frame/{size}"),
             name,
@@ -119,21 +120,49 @@ fn immediate(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
             Timed { run: |n| count_to(n, || peer.stream(hidden(payload))), each: FRAMES },
         );
     }
-    for (size, len) in SIZES {
-        let payload = &data[..len];
-        rows.row(
-            &format!("native/unary/{size}"),
-            name,
-            |n| count_to(n, || ours.unary(hidden(payload))),
-            |n| count_to(n, || peer.unary(hidden(payload))),
-        );
+    fast(rows, ours, name, peer, SIZES[0]);
+    one_answer(rows, ours, name, peer, SIZES[0]);
+    answers(rows, ours, name, peer);
+}
+
+/// Calls that are answered with bytes.
+fn answers(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
+    let payload = [7u8; 128];
+    fast(rows, ours, name, peer, SIZES[1]);
+    for size in &SIZES[1..] {
+        one_answer(rows, ours, name, peer, *size);
     }
-    let payload = &data[..128];
     rows.row(
         "native/unary-by-id/128B",
         name,
-        |n| count_to(n, || ours.unary_by_id(hidden(payload))),
-        |n| count_to(n, || peer.unary_by_id(hidden(payload))),
+        |n| count_to(n, || ours.unary_by_id(hidden(&payload))),
+        |n| count_to(n, || peer.unary_by_id(hidden(&payload))),
+    );
+}
+
+fn fast(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side, (size, len): (&str, usize)) {
+    let payload = vec![7u8; len];
+    rows.row(
+        &format!("native/fast/{size}"),
+        name,
+        |n| count_to(n, || ours.fast(hidden(&payload))),
+        |n| count_to(n, || peer.fast(hidden(&payload))),
+    );
+}
+
+fn one_answer(
+    rows: &mut Rows,
+    ours: &Ours,
+    name: &str,
+    peer: &impl Side,
+    (size, len): (&str, usize),
+) {
+    let payload = vec![7u8; len];
+    rows.row(
+        &format!("native/unary/{size}"),
+        name,
+        |n| count_to(n, || ours.unary(hidden(&payload))),
+        |n| count_to(n, || peer.unary(hidden(&payload))),
     );
 }
 

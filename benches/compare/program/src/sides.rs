@@ -51,7 +51,7 @@ impl Waiting for Ours {
 
 impl Waiting for Peer {
     async fn echo(&self, payload: &[u8]) -> u64 {
-        peer_sum(&self.plugin.call_response("echo", payload).await.expect(FAILED))
+        peer_sum(&self.plugin.call_response(self.echo_name, payload).await.expect(FAILED))
     }
 }
 
@@ -144,13 +144,20 @@ impl Deferred for Ours {
 pub(crate) struct Peer {
     _host: NylonRingHost,
     plugin: PluginHandle,
+    /// The entry that echoes: there are two ways to answer.
+    echo_name: &'static str,
     nothing: PluginEntry,
     echo: PluginEntry,
 }
 
 impl Peer {
     /// Loads a copy of the plugin, since the peer's loads of one file share its globals.
-    pub(crate) fn load(path: &Path, copy: &Path, pinned: bool) -> Result<Self> {
+    pub(crate) fn load(
+        path: &Path,
+        copy: &Path,
+        pinned: bool,
+        echo_name: &'static str,
+    ) -> Result<Self> {
         std::fs::copy(path, copy)?;
         let copy = copy.to_str().context("the peer takes paths that are text")?;
         let mut host = NylonRingHost::new();
@@ -160,8 +167,8 @@ impl Peer {
             host.load("peer", copy)?;
         }
         let plugin = host.plugin("peer").context("the peer has its plugin")?;
-        let (nothing, echo) = (plugin.entry("nothing")?, plugin.entry("echo")?);
-        Ok(Self { _host: host, plugin, nothing, echo })
+        let (nothing, echo) = (plugin.entry("nothing")?, plugin.entry(echo_name)?);
+        Ok(Self { _host: host, plugin, echo_name, nothing, echo })
     }
 }
 
@@ -186,12 +193,12 @@ impl Side for Peer {
 
     #[inline(always)]
     fn fast(&self, payload: &[u8]) -> u64 {
-        peer_sum(&block_on(self.plugin.call_response_fast("echo", payload)).expect(FAILED))
+        peer_sum(&block_on(self.plugin.call_response_fast(self.echo_name, payload)).expect(FAILED))
     }
 
     #[inline(always)]
     fn unary(&self, payload: &[u8]) -> u64 {
-        peer_sum(&block_on(self.plugin.call_response("echo", payload)).expect(FAILED))
+        peer_sum(&block_on(self.plugin.call_response(self.echo_name, payload)).expect(FAILED))
     }
 
     #[inline(always)]
