@@ -122,6 +122,9 @@ pub(crate) struct Lane {
     deferred: Mutex<Vec<Waker>>,
     deferred_len: AtomicU64,
     next_lane: AtomicPtr<Lane>,
+    /// The tallies of the first numbers, which are all that most processes need.
+    tallies: Block,
+    /// Those of the others, so many at a time. The first of these is never made.
     blocks: [AtomicPtr<Block>; MAX_LINKS / BLOCK],
 }
 
@@ -307,6 +310,7 @@ impl Lane {
             deferred: Mutex::new(Vec::new()),
             deferred_len: AtomicU64::new(0),
             next_lane: AtomicPtr::new(null_mut()),
+            tallies: new_block(),
             blocks: [const { AtomicPtr::new(null_mut()) }; MAX_LINKS / BLOCK],
         }));
         let mut first = LANES.load(SeqCst);
@@ -453,32 +457,46 @@ impl Lane {
 
     /// This lane's tally of the number of that plugin's.
     #[inline(always)]
-    pub(crate) fn tally(&self, load: LoadId) -> &'static Tally {
-        // Found by adding: a number's tally is as far from the first as its place is.
-        let block = self.blocks[load.offset() / BLOCK_BYTES].load(Relaxed);
-        if block.is_null() {
-            return self.add_block(load.number());
+    pub(crate) fn tally(&'static self, load: LoadId) -> &'static Tally {
+        if load.offset() >= BLOCK_BYTES {
+            return self.tally_of_many(load.number());
         }
-        // SAFETY: within the block, for it has so many bytes.
-        let tally = unsafe { block.cast::<Tally>().byte_add(load.offset() % BLOCK_BYTES) };
-        // SAFETY: a whole number of tallies from the first of a leaked block.
+        // Found by adding: a number's tally is as far from the first as its place is.
+        // SAFETY: within the block, as was just seen.
+        let tally = unsafe { self.tallies.as_ptr().byte_add(load.offset()) };
+        // SAFETY: a whole number of tallies from the first of a lane, which is leaked.
         unsafe { &*tally }
     }
 
-    #[cold]
+    /// The tally of a number that is not among the first.
     #[inline(never)]
-    fn add_block(&self, number: usize) -> &'static Tally {
-        let block: &'static Block = Box::leak(Box::new(std::array::from_fn(|_| Tally::new())));
-        self.blocks[number / BLOCK].store(std::ptr::from_ref(block).cast_mut(), SeqCst);
+    fn tally_of_many(&self, number: usize) -> &'static Tally {
+        let made = self.blocks[number / BLOCK].load(Relaxed);
+        // SAFETY: null or a leaked block.
+        let block = unsafe { made.as_ref() }.unwrap_or_else(|| self.add_block(number));
         &block[number % BLOCK]
     }
 
+    #[cold]
+    fn add_block(&self, number: usize) -> &'static Block {
+        let block: &'static Block = Box::leak(Box::new(new_block()));
+        self.blocks[number / BLOCK].store(std::ptr::from_ref(block).cast_mut(), SeqCst);
+        block
+    }
+
     /// The same, for whoever adds up: None where this lane never called a plugin with such a number.
-    pub(crate) fn tally_if_any(&self, number: usize) -> Option<&'static Tally> {
+    pub(crate) fn tally_if_any(&'static self, number: usize) -> Option<&'static Tally> {
+        if number < BLOCK {
+            return Some(&self.tallies[number]);
+        }
         // SAFETY: null or a leaked block, published with SeqCst.
         let block = unsafe { self.blocks[number / BLOCK].load(SeqCst).as_ref() }?;
         Some(&block[number % BLOCK])
     }
+}
+
+fn new_block() -> Block {
+    std::array::from_fn(|_| Tally::new())
 }
 
 /// Ends the slot's generation and lists it.

@@ -20,7 +20,7 @@
 //! | `sid` | a call's name: which slot, which generation |
 //! | `slot`, `held` | where a waiter and an answer meet |
 //! | `queue` | a stream's frames, bounded |
-//! | `payload` | an answer's bytes, and buffers that are used again |
+//! | `payload`, `copy` | an answer's bytes, and buffers that are used again |
 //! | `lane`, `home` | what one thread owns: free slots, counts |
 //! | `tally` | counts without shared writes, and the gate that knows when a plugin is idle |
 //! | `fence` | a fence that costs its frequent side nothing |
@@ -41,6 +41,7 @@
 mod backend;
 mod call;
 mod clock;
+mod copy;
 mod error;
 mod fence;
 mod held;
