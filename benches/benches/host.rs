@@ -28,9 +28,9 @@ impl PluginBackend for Inline {
                     (0..FRAMES).for_each(|_| send(RawStatus::OK, call.payload));
                     send(RawStatus::STREAM_END, b"");
                 }
-                _ => return Err(Refusal::Status(Status::Unsupported)),
+                _ => return Err(Refusal::new(Status::Unsupported)),
             },
-            Target::Entry(_) => return Err(Refusal::Status(Status::Invalid)),
+            Target::Entry(_) => return Err(Refusal::new(Status::Invalid)),
         }
         Ok(())
     }

@@ -58,7 +58,7 @@ impl PluginBackend for Inline {
             Target::Request(request) if request.path == "echo" => {
                 let _ = self.port.answer(sid, ok, call.payload);
             }
-            _ => return Err(Refusal::Status(Status::Unsupported)),
+            _ => return Err(Refusal::new(Status::Unsupported)),
         }
         Ok(())
     }

@@ -61,7 +61,7 @@ impl PluginBackend for TestPlugin {
                 Entry::numbered(id.as_raw()).ok_or_else(|| Refusal::from(CallError::NoSuchEntry))?
             }
             Target::Request(request) if request.method == Request::CALL => {
-                Entry::named(request.path).ok_or(Refusal::Status(Status::Unsupported))?
+                Entry::named(request.path).ok_or(Refusal::new(Status::Unsupported))?
             }
             Target::Request(request) => {
                 let headers = request.headers.iter().map(|header| (header.name, header.value));
@@ -116,7 +116,7 @@ impl TestPlugin {
     fn run(&self, mut machine: Machine) -> Result<(), Refusal> {
         match self.0.contained(&mut machine) {
             Pause::Over(status::OK) => Ok(()),
-            Pause::Over(raw) => Err(Refusal::Status(RawStatus(raw).meaning())),
+            Pause::Over(raw) => Err(Refusal::new(RawStatus(raw).meaning())),
             Pause::Later => {
                 let inner = self.0.clone();
                 thread::spawn(move || {

@@ -21,7 +21,7 @@ impl PluginBackend for Shout {
                 let _ = self.0.answer(sid, RawStatus::OK, &call.payload.to_ascii_uppercase());
                 Ok(())
             }
-            _ => Err(Refusal::Status(Status::Unsupported)),
+            _ => Err(Refusal::new(Status::Unsupported)),
         }
     }
 }

@@ -14,7 +14,8 @@ use std::time::Duration;
 pub struct Entry {
     plugin: Plugin,
     name: Arc<str>,
-    /// The link that numbered it, and the number.
+    /// The link that numbered it, and the number. Calls try these first: a plugin that was reloaded
+    /// has closed its old link.
     first: (Link, EntryId),
     /// The same for the link of the latest reload, if there was one since.
     later: Arc<RwLock<(Link, EntryId)>>,
@@ -37,12 +38,10 @@ impl Entry {
     /// The plugin refused the call or is unloaded, or no longer has the entry.
     #[inline(always)]
     pub fn call(&self, payload: &[u8]) -> Result<(), CallError> {
-        let tried = match self.known() {
-            Some((link, entry)) => match link.notify(Numbered { entry, payload }) {
-                Ok(()) => return Ok(()),
-                Err(error) => Some(error),
-            },
-            None => None,
+        let (link, entry) = self.first;
+        let tried = match link.notify(Numbered { entry, payload }) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
         };
         apart(
             self.follow_reload(tried, move |link, entry| link.notify(Numbered { entry, payload })),
@@ -89,12 +88,10 @@ impl Entry {
     /// The plugin refused the call or is unloaded, or too many calls are open.
     #[inline]
     pub fn call_stream(&self, payload: &[u8]) -> Result<Stream, CallError> {
-        let tried = match self.known() {
-            Some((link, entry)) => match link.stream(Numbered { entry, payload }) {
-                Ok(stream) => return Ok(stream),
-                Err(error) => Some(error),
-            },
-            None => None,
+        let (link, entry) = self.first;
+        let tried = match link.stream(Numbered { entry, payload }) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
         };
         apart(
             self.follow_reload(tried, move |link, entry| link.stream(Numbered { entry, payload })),
@@ -103,12 +100,10 @@ impl Entry {
 
     #[inline(always)]
     pub(crate) fn start(&self, payload: &[u8]) -> Result<Call, CallError> {
-        let tried = match self.known() {
-            Some((link, entry)) => match link.call(Numbered { entry, payload }) {
-                Ok(call) => return Ok(call),
-                Err(error) => Some(error),
-            },
-            None => None,
+        let (link, entry) = self.first;
+        let tried = match link.call(Numbered { entry, payload }) {
+            Ok(call) => return Ok(call),
+            Err(error) => error,
         };
         apart(self.follow_reload(tried, move |link, entry| link.call(Numbered { entry, payload })))
     }
@@ -118,12 +113,6 @@ impl Entry {
         &self.plugin
     }
 
-    /// The link of now and the number that it gave, unless there was a reload.
-    #[inline(always)]
-    fn known(&self) -> Option<(Link, EntryId)> {
-        (self.plugin.link() == self.first.0).then_some(self.first)
-    }
-
     /// Calls with the number that the link of now gave, unless the one that was tried gave another
     /// error than that it is gone. A link that a reload closed meanwhile never took the call, so the
     /// link that replaced it gets it.
@@ -131,11 +120,11 @@ impl Entry {
     #[inline(never)]
     fn follow_reload<R>(
         &self,
-        tried: Option<CallError>,
+        tried: CallError,
         call: impl Fn(Link, EntryId) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
-        if let Some(error) = tried.filter(|error| *error != CallError::Unloaded) {
-            return Err(error);
+        if tried != CallError::Unloaded {
+            return Err(tried);
         }
         loop {
             let (link, id) = self.resolve_again()?;

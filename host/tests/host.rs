@@ -31,7 +31,7 @@ impl PluginBackend for Numbered {
             Target::Request(request) => match (request.method, request.path) {
                 ("CALL", "load") => answer(&[self.load as u8]),
                 ("CALL", "keep") => self.kept.lock().expect("kept").push((self.port, sid)),
-                ("CALL", _) => return Err(Refusal::Status(Status::Unsupported)),
+                ("CALL", _) => return Err(Refusal::new(Status::Unsupported)),
                 (method, path) => {
                     let headers: Vec<_> =
                         request.headers.iter().map(|h| format!("{}={}", h.name, h.value)).collect();

@@ -1,6 +1,7 @@
 //! The one thing that every wall around a plugin implements.
 
-use crate::error::{CallError, Refusal};
+use crate::error::CallError;
+use crate::refusal::Refusal;
 use crate::request::{EntryId, Invocation};
 use crate::sid::Sid;
 
@@ -55,6 +56,14 @@ pub trait PluginBackend: Send + Sync + 'static {
     fn resolve(&self, name: &str) -> Option<EntryId> {
         let _ = name;
         None
+    }
+
+    /// Whether [`resolve`](Self::resolve) ever gave that number out. Asked of a call by number that the
+    /// plugin found invalid, which it may be for other reasons; where it says no, its caller gets
+    /// [`CallError::NoSuchEntry`].
+    fn knows(&self, entry: EntryId) -> bool {
+        let _ = entry;
+        true
     }
 
     /// The caller of `sid` is gone.

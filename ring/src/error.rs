@@ -274,33 +274,6 @@ impl CallError {
     }
 }
 
-/// Why a backend did not take a call. It never saw the sid again after saying so.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The plugin itself said no.
-    #[error("the plugin refused the call: {0}")]
-    Status(Status),
-    /// The backend says no, and this is what the caller sees.
-    #[error(transparent)]
-    Because(CallError),
-}
-
-impl From<Refusal> for CallError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Status(status) => Self::Refused { status },
-            Refusal::Because(error) => error,
-        }
-    }
-}
-
-impl From<CallError> for Refusal {
-    fn from(error: CallError) -> Self {
-        Self::Because(error)
-    }
-}
-
 /// Why a plugin could not be linked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -20,7 +20,7 @@
 //! | `sid` | a call's name: which slot, which generation |
 //! | `slot`, `held` | where a waiter and an answer meet |
 //! | `queue` | a stream's frames, bounded |
-//! | `payload`, `copy` | an answer's bytes, and buffers that are used again |
+//! | `payload` | an answer's bytes, and buffers that are used again |
 //! | `lane`, `home` | what one thread owns: free slots, counts |
 //! | `tally` | counts without shared writes, and the gate that knows when a plugin is idle |
 //! | `fence` | a fence that costs its frequent side nothing |
@@ -31,7 +31,7 @@
 //! | `turn` | one at a time: whoever has the turn runs what queued |
 //! | `switch` | a link that is replaced while it is in use |
 //! | `call`, `stream`, `wake` | waiting |
-//! | `backend`, `request`, `limits`, `state`, `metrics`, `error` | what the names say |
+//! | `backend`, `request`, `refusal`, `limits`, `state`, `metrics`, `error` | what the names say |
 
 #![cfg_attr(
     loom,
@@ -41,7 +41,6 @@
 mod backend;
 mod call;
 mod clock;
-mod copy;
 mod error;
 mod fence;
 mod held;
@@ -58,6 +57,7 @@ mod numbers;
 mod payload;
 mod port;
 mod queue;
+mod refusal;
 mod request;
 mod sid;
 mod slot;
@@ -73,7 +73,7 @@ mod wake;
 pub use backend::PluginBackend;
 pub use call::{Call, Reply, Timed};
 pub use error::{
-    BadRequest, CallError, Fault, LinkError, Quarantine, Refusal, StateError, TrapCause, Trapped,
+    BadRequest, CallError, Fault, LinkError, Quarantine, StateError, TrapCause, Trapped,
     UnloadError,
 };
 pub use limits::Limits;
@@ -81,6 +81,7 @@ pub use link::{Attached, Link, Opening};
 pub use metrics::{FaultMetrics, Metrics};
 pub use payload::OwnedBytes;
 pub use port::{Delivery, Port, Standing};
+pub use refusal::Refusal;
 pub use request::{Ask, EntryId, Header, Invocation, Named, Numbered, Request, Target};
 pub use ringbox_abi::{RawStatus, Status};
 pub use sid::{MAX_OPEN, Sid};

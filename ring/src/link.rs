@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::numbers::{self, Counts};
 use crate::payload::KEEP;
 use crate::port::{self, Port};
+use crate::refusal::Refusal;
 use crate::request::{Ask, EntryId};
 use crate::sid::Sid;
 use crate::slot::{Reason, Slot};
@@ -21,6 +22,7 @@ use crate::sync::{AtomicU32, AtomicU64, Relaxed, SeqCst, UnsafeCell};
 use crate::tally::{self, Tally, add, gate};
 use crate::timer;
 use crate::wake::contain;
+use ringbox_abi::Status;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -467,13 +469,32 @@ impl Link {
         add(&tally.bytes_in, call.payload().len() as u64);
         let inside = Inside::new(tally, slot);
         // SAFETY: `tally` shows that the thread was let in; `inside` counts it out below.
-        let result = call.hand_to(unsafe { self.backend() }, sid);
-        if result.is_err() {
-            // While the plugin is still there, and so its number is its own.
-            self.count_refused();
+        let backend = unsafe { self.backend() };
+        match call.hand_to(backend, sid) {
+            Ok(()) => {
+                inside.leave();
+                Ok(())
+            }
+            Err(refusal) => Err(self.refused(inside, backend, call.entry(), refusal)),
         }
+    }
+
+    /// Counts a call that was refused, comes out, and says why.
+    #[cold]
+    #[inline(never)]
+    fn refused(
+        self,
+        inside: Inside,
+        backend: &dyn PluginBackend,
+        entry: Option<EntryId>,
+        refusal: Refusal,
+    ) -> CallError {
+        // While the plugin is still there, and so its number is its own.
+        self.counts().count_refused();
+        let is_unknown = refusal.status() == Some(Status::Invalid)
+            && entry.is_some_and(|entry| !backend.knows(entry));
         inside.leave();
-        Ok(result?)
+        if is_unknown { CallError::NoSuchEntry } else { refusal.into() }
     }
 
     /// Goes into the backend for something that isn't a call.
@@ -536,12 +557,6 @@ impl Link {
     /// Counts a call whose caller has left it. It comes before `finish`.
     pub(crate) fn count_cancelled(self) {
         self.counts().count_cancelled();
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn count_refused(self) {
-        self.counts().count_refused();
     }
 
     /// Counts an answer that nobody takes, which may come at any time.

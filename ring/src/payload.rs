@@ -1,6 +1,5 @@
 //! What an answer leaves in a slot: a status, and bytes in a buffer that outlives the answer.
 
-use crate::copy::copy;
 use crate::error::Fault;
 use crate::near;
 use crate::wake::contain;
@@ -53,7 +52,7 @@ impl Answer<'_> {
     #[inline(always)]
     pub(crate) fn copied_before_claim(self) -> Self {
         match self {
-            Self::Copied(status, bytes) if bytes.len() > KEEP => copied(status, bytes),
+            Self::Copied(status, bytes) if bytes.len() > KEEP => copy(status, bytes),
             other => other,
         }
     }
@@ -61,7 +60,7 @@ impl Answer<'_> {
 
 #[cold]
 #[inline(never)]
-fn copied(status: RawStatus, bytes: &[u8]) -> Answer<'static> {
+fn copy(status: RawStatus, bytes: &[u8]) -> Answer<'static> {
     let mut vec = Vec::new();
     if vec.try_reserve_exact(bytes.len()).is_err() {
         return Answer::Fault(Fault::OutOfMemory { len: bytes.len() });
@@ -132,7 +131,7 @@ impl Payload {
             let room = self.bytes.as_mut_ptr();
             // SAFETY: there is room for `bytes.len()`, as was just seen, and what is borrowed
             // from elsewhere does not lie in a buffer that is borrowed exclusively.
-            unsafe { copy(bytes, room) };
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len()) };
         }
         // SAFETY: so many bytes are written, and there was room for them.
         unsafe { self.bytes.set_len(bytes.len()) };

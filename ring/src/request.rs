@@ -1,7 +1,7 @@
 //! What a caller asks of a plugin, borrowed for the time of the dispatch.
 
 use crate::backend::PluginBackend;
-use crate::error::Refusal;
+use crate::refusal::Refusal;
 use crate::sid::Sid;
 
 /// A request as the plugin sees it.
@@ -117,6 +117,10 @@ pub trait Ask: Copy + sealed::Sealed {
     #[doc(hidden)]
     fn payload(&self) -> &[u8];
 
+    /// The entry's number, where that is what it goes to.
+    #[doc(hidden)]
+    fn entry(&self) -> Option<EntryId>;
+
     /// Hands it to the plugin, by the method that is made for it.
     #[doc(hidden)]
     fn hand_to(self, backend: &dyn PluginBackend, sid: Sid) -> Result<(), Refusal>;
@@ -136,6 +140,14 @@ impl Ask for &Invocation<'_> {
     }
 
     #[inline(always)]
+    fn entry(&self) -> Option<EntryId> {
+        match self.target {
+            Target::Entry(entry) => Some(entry),
+            Target::Request(_) => None,
+        }
+    }
+
+    #[inline(always)]
     fn hand_to(self, backend: &dyn PluginBackend, sid: Sid) -> Result<(), Refusal> {
         backend.dispatch(sid, self)
     }
@@ -148,6 +160,11 @@ impl Ask for Named<'_> {
     }
 
     #[inline(always)]
+    fn entry(&self) -> Option<EntryId> {
+        None
+    }
+
+    #[inline(always)]
     fn hand_to(self, backend: &dyn PluginBackend, sid: Sid) -> Result<(), Refusal> {
         backend.dispatch_name(sid, self.name, self.payload)
     }
@@ -157,6 +174,11 @@ impl Ask for Numbered<'_> {
     #[inline(always)]
     fn payload(&self) -> &[u8] {
         self.payload
+    }
+
+    #[inline(always)]
+    fn entry(&self) -> Option<EntryId> {
+        Some(self.entry)
     }
 
     #[inline(always)]

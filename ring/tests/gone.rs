@@ -45,7 +45,7 @@ struct Plugin(Port);
 impl PluginBackend for Plugin {
     fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
         match call.payload {
-            b"refuse" => return Err(Refusal::Status(Status::Err)),
+            b"refuse" => return Err(Refusal::new(Status::Err)),
             b"later" => {}
             bytes => {
                 let _ = self.0.answer(sid, RawStatus::OK, bytes);

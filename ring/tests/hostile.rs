@@ -702,7 +702,7 @@ fn however_a_call_ends_its_slot_serves_the_next() {
     struct Refuses;
     impl PluginBackend for Refuses {
         fn dispatch(&self, _: Sid, _: &Invocation<'_>) -> Result<(), Refusal> {
-            Err(Refusal::Status(Status::Unsupported))
+            Err(Refusal::new(Status::Unsupported))
         }
     }
     let (link, port) = (plugin.link, plugin.port);

@@ -18,7 +18,7 @@ impl PluginBackend for Plugin {
             assert_eq!(self.port.answer(sid, RawStatus::OK, call.payload), Delivery::Taken);
         }
         match call.payload {
-            b"refused" => Err(Refusal::Status(Status::Err)),
+            b"refused" => Err(Refusal::new(Status::Err)),
             _ => Ok(()),
         }
     }

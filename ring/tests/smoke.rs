@@ -26,7 +26,7 @@ impl PluginBackend for Echo {
                 let _ = self.0.answer(sid, RawStatus::STREAM_END, b"");
             }
             Target::Request(Request { path: "never", .. }) => {}
-            _ => return Err(Refusal::Status(Status::Unsupported)),
+            _ => return Err(Refusal::new(Status::Unsupported)),
         }
         Ok(())
     }

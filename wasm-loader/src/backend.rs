@@ -6,9 +6,7 @@ use crate::numbers::Numbers;
 use crate::place::{Held, Place};
 use crate::plugin::Plugin;
 use crate::stack;
-use ringbox_ring::{
-    CallError, EntryId, Invocation, PluginBackend, Refusal, Sid, Standing, Status, Target,
-};
+use ringbox_ring::{CallError, EntryId, Invocation, PluginBackend, Refusal, Sid, Standing, Status};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -69,7 +67,7 @@ impl Places {
             let serving = self.from(sid).filter(|place| place.quarantine().is_none());
             serving.min_by_key(|place| place.turn.queued()).unwrap_or(&self.places[0])
         };
-        place.queue(sid, call, inline).map_err(|refusal| self.refused(call, refusal))
+        place.queue(sid, call, inline)
     }
 
     /// Where the stream `sid` is, or waits.
@@ -96,16 +94,6 @@ impl Places {
         place.push(Job::Resolve { name: name.into(), answer });
         answered.recv_timeout(PATIENCE).ok().flatten()
     }
-
-    #[cold]
-    fn refused(&self, call: &Invocation<'_>, refusal: Refusal) -> Refusal {
-        match (&call.target, &refusal) {
-            (Target::Entry(id), Refusal::Status(Status::Invalid)) if !self.numbers.knows(*id) => {
-                CallError::NoSuchEntry.into()
-            }
-            _ => refusal,
-        }
-    }
 }
 
 impl PluginBackend for Places {
@@ -114,8 +102,7 @@ impl PluginBackend for Places {
         let inline = self.may_run_here();
         if inline && let Some((place, held)) = self.free(sid) {
             clock::busy();
-            let taken = place.serve(held, sid, call);
-            return taken.map_err(|refusal| self.refused(call, refusal));
+            return place.serve(held, sid, call);
         }
         self.queue(sid, call, inline)
     }
@@ -125,6 +112,10 @@ impl PluginBackend for Places {
             return None;
         }
         self.numbers.resolve(name, || self.ask(name))
+    }
+
+    fn knows(&self, entry: EntryId) -> bool {
+        self.numbers.knows(entry)
     }
 
     fn cancel(&self, sid: Sid) {

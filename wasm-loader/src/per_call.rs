@@ -10,7 +10,7 @@ use crate::numbers::Numbers;
 use crate::place::Place;
 use crate::plugin::Plugin;
 use crate::stack;
-use ringbox_ring::{CallError, EntryId, Invocation, PluginBackend, Refusal, Sid, Status, Target};
+use ringbox_ring::{CallError, EntryId, Invocation, PluginBackend, Refusal, Sid, Status};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -164,16 +164,6 @@ impl PerCall {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-
-    #[cold]
-    fn refused(&self, call: &Invocation<'_>, refusal: Refusal) -> Refusal {
-        match (&call.target, &refusal) {
-            (Target::Entry(id), Refusal::Status(Status::Invalid)) if !self.numbers.knows(*id) => {
-                CallError::NoSuchEntry.into()
-            }
-            _ => refusal,
-        }
-    }
 }
 
 impl PluginBackend for PerCall {
@@ -188,7 +178,7 @@ impl PluginBackend for PerCall {
                 return Ok(());
             };
             clock::busy();
-            return place.serve(held, sid, call).map_err(|refusal| self.refused(call, refusal));
+            return place.serve(held, sid, call);
         }
         Ok(self.pen.place_or_wait(sid, call)?)
     }
@@ -198,6 +188,10 @@ impl PluginBackend for PerCall {
             return None;
         }
         self.numbers.resolve(name, || self.ask(name))
+    }
+
+    fn knows(&self, entry: EntryId) -> bool {
+        self.numbers.knows(entry)
     }
 
     fn cancel(&self, sid: Sid) {

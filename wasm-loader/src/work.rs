@@ -81,7 +81,7 @@ impl Place {
         match no {
             NoStart::Init(status) => {
                 content.sid = None;
-                Ok(Refusal::Status(status.meaning()))
+                Ok(Refusal::new(status.meaning()))
             }
             NoStart::Trapped(how) => Err(how),
         }
@@ -90,7 +90,7 @@ impl Place {
     /// The instance, if it may take another call.
     #[inline(always)]
     pub(crate) fn ready<'a>(&self, content: &'a mut Content) -> Result<&'a mut Live, Refusal> {
-        let live = content.live.as_mut().ok_or(Refusal::Because(CallError::Unloaded))?;
+        let live = content.live.as_mut().ok_or(CallError::Unloaded)?;
         if live.state().keeps_too_many() {
             let limit = self.plugin.limits.kept_calls;
             return Err(CallError::TooManyKept { limit }.into());
@@ -103,7 +103,7 @@ impl Place {
     pub(crate) fn took(&self, content: &mut Content, sid: Sid, said: Said) -> Result<(), Refusal> {
         if said != Said::Status(WireStatus::Ok) {
             content.sid = None;
-            return Err(Refusal::Status(said.status()));
+            return Err(Refusal::new(said.status()));
         }
         if !sid.is_notify()
             && self.port.standing(sid) != Standing::Over
@@ -240,10 +240,7 @@ impl Place {
         if let Err(refusal) = result
             && !sid.is_notify()
         {
-            let status = match refusal {
-                Refusal::Status(status) => status,
-                _ => Status::Backpressure,
-            };
+            let status = refusal.status().unwrap_or(Status::Backpressure);
             let _ = self.port.fault(sid, Fault::Refused { status });
         }
     }

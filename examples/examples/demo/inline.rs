@@ -80,12 +80,12 @@ impl PluginBackend for InRust {
             "never" => {}
             "count" => {
                 let text = std::str::from_utf8(call.payload).unwrap_or_default();
-                let frames = text.parse().map_err(|_| Refusal::Status(Status::Invalid))?;
+                let frames = text.parse().map_err(|_| Refusal::new(Status::Invalid))?;
                 self.later(Job::Count { sid, frames });
             }
             // A wall contains its plugin's panics, and says so in the plugin's place. Here is none.
             "panic" => self.answer(sid, RawStatus::PANIC, b"the plugin lost its composure"),
-            _ => return Err(Refusal::Status(Status::Unsupported)),
+            _ => return Err(Refusal::new(Status::Unsupported)),
         }
         Ok(())
     }

@@ -25,12 +25,7 @@ pub(crate) trait Native: PluginBackend {
 /// A plugin took the call, or said why not.
 #[inline(always)]
 fn taken(status: RawStatus) -> Result<(), Refusal> {
-    if status == RawStatus::OK { Ok(()) } else { Err(refused(status)) }
-}
-
-#[cold]
-fn refused(status: RawStatus) -> Refusal {
-    Refusal::Status(status.meaning())
+    if status == RawStatus::OK { Ok(()) } else { Err(Refusal::from_raw(status)) }
 }
 
 /// A plugin took data, or said why not.

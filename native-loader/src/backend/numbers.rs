@@ -1,7 +1,6 @@
 //! The numbers that a plugin gave to its entries.
 
-use ringbox_abi::RawStatus;
-use ringbox_ring::{CallError, EntryId, Refusal};
+use ringbox_ring::EntryId;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -26,14 +25,9 @@ impl Numbers {
         Some(EntryId::from_raw(number))
     }
 
-    /// Why the call was refused.
-    #[cold]
-    pub(super) fn refused(&self, number: EntryId, status: RawStatus) -> Refusal {
+    /// Whether the plugin may have given it out.
+    pub(super) fn knows(&self, number: EntryId) -> bool {
         let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = numbers.contains(&number.as_raw()) || numbers.len() == MOST;
-        if status == RawStatus::INVALID && !known {
-            return CallError::NoSuchEntry.into();
-        }
-        Refusal::Status(status.meaning())
+        numbers.contains(&number.as_raw()) || numbers.len() == MOST
     }
 }

@@ -143,7 +143,8 @@ mod tests {
         let headers = vec![Header { name: "", value: "" }; MAX_HEADERS as usize + 1];
         let request = Request { headers: &headers, ..Request::new("GET", "/") };
         let error = with_request(&request, |_| Ok(())).unwrap_err();
-        assert!(matches!(error, Refusal::Because(CallError::BadRequest(_))), "{error:?}");
+        let error = CallError::from(error);
+        assert!(matches!(error, CallError::BadRequest(_)), "{error:?}");
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl PluginBackend for V01 {
         let Target::Request(request) = &call.target else {
             return Err(CallError::NoSuchEntry.into());
         };
-        let name = entry(request).ok_or(Refusal::Status(Status::Unsupported))?;
+        let name = entry(request).ok_or(Refusal::new(Status::Unsupported))?;
         let name = text(name, "path")?.into();
         // SAFETY: the plugin's function, with views that are borrowed for it.
         taken(unsafe { (self.handle)(name, sid.as_raw(), NrBytes::from_slice(call.payload)) })

@@ -60,15 +60,10 @@ impl PluginBackend for V02 {
             Target::Entry(id) => {
                 let by_id = self.by_id.ok_or(CallError::NoSuchEntry)?;
                 // SAFETY: the plugin's function, with a view that is borrowed for it.
-                let status = unsafe { by_id(id.as_raw(), sid, payload) };
-                if status == RawStatus::OK {
-                    Ok(())
-                } else {
-                    Err(self.numbers.refused(*id, status))
-                }
+                taken(unsafe { by_id(id.as_raw(), sid, payload) })
             }
             Target::Request(request) => {
-                let name = entry(request).ok_or(Refusal::Status(Status::Unsupported))?;
+                let name = entry(request).ok_or(Refusal::new(Status::Unsupported))?;
                 let name = text(name, "path")?.into();
                 // SAFETY: as above.
                 taken(unsafe { (self.handle)(name, sid, payload) })
@@ -83,6 +78,10 @@ impl PluginBackend for V02 {
         // SAFETY: the plugin's function, with a view that is borrowed for it.
         let id = unsafe { resolve(name.into()) };
         self.numbers.given_out(id, ENTRY_UNKNOWN)
+    }
+
+    fn knows(&self, entry: EntryId) -> bool {
+        self.numbers.knows(entry)
     }
 
     fn stream_data(&self, sid: Sid, data: &[u8]) -> Result<(), CallError> {

@@ -100,9 +100,7 @@ impl PluginBackend for V1 {
     fn dispatch_entry(&self, sid: Sid, entry: EntryId, payload: &[u8]) -> Result<(), Refusal> {
         let payload = NrBytes::from_slice(payload);
         // SAFETY: the plugin's function and context, with a view that is borrowed for it.
-        let status =
-            unsafe { (self.handle_entry)(self.ctx.0, entry.as_raw(), sid.as_raw(), payload) };
-        if status == RawStatus::OK { Ok(()) } else { Err(self.numbers.refused(entry, status)) }
+        taken(unsafe { (self.handle_entry)(self.ctx.0, entry.as_raw(), sid.as_raw(), payload) })
     }
 
     fn resolve(&self, name: &str) -> Option<EntryId> {
@@ -112,6 +110,10 @@ impl PluginBackend for V1 {
         // SAFETY: the plugin's function and context, with a view that is borrowed for it.
         let entry = unsafe { resolve(self.ctx.0, name) };
         self.numbers.given_out(entry, NR_NO_ENTRY)
+    }
+
+    fn knows(&self, entry: EntryId) -> bool {
+        self.numbers.knows(entry)
     }
 
     fn cancel(&self, sid: Sid) {

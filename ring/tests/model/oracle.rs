@@ -115,7 +115,7 @@ impl PluginBackend for Scripted {
             }
         };
         script.deliveries = deliveries;
-        if refuse { Err(Refusal::Status(Status::Unsupported)) } else { Ok(()) }
+        if refuse { Err(Refusal::new(Status::Unsupported)) } else { Ok(()) }
     }
 }
 

@@ -76,7 +76,7 @@ impl PluginBackend for Plugin {
         let roll = self.dice.lock().unwrap().roll(16);
         let answer = || self.port.answer(sid, RawStatus::OK, &bytes(number));
         match roll {
-            0 => return Err(Refusal::Status(Status::Unsupported)),
+            0 => return Err(Refusal::new(Status::Unsupported)),
             1..4 if !is_stream => self.said.note(answer()),
             4 if !is_stream => {
                 self.said.note(answer());
