@@ -23,7 +23,7 @@ use wasmtime::{
 pub(crate) fn guest() -> Result<Option<PathBuf>> {
     let program = std::env::current_exe()?;
     let target = program.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-    let guest = target.join("guests/wasm32-unknown-unknown/release/bench.wasm");
+    let guest = target.join("guests/wasm32-unknown-unknown/component/bench.wasm");
     Ok(guest.exists().then_some(guest))
 }
 
