@@ -40,7 +40,8 @@ pub(crate) fn run(checkout: &Checkout, args: &Args) -> Result<Verdict> {
     let build = ["build", "--release", "--locked", "--workspace"];
     cmd::run(cmd::cargo(&compare, build).arg("--target-dir").arg(&target))?;
     let guests = checkout.root().join(GUESTS);
-    let mut build = cmd::cargo(&guests, ["build", "--profile", "component", "--locked", "--target", BARE]);
+    let mut build =
+        cmd::cargo(&guests, ["build", "--profile", "component", "--locked", "--target", BARE]);
     build.args(["--package", "bench", "--package", "bench-sdk"]);
     cmd::run(build.arg("--target-dir").arg(target.join("guests")))
         .context("the component was not built: `cargo xtask setup` adds what it needs")?;
