@@ -1,7 +1,9 @@
 //! The steps of `cargo xtask ci`. The cheap ones come first.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -172,7 +174,32 @@ fn package(work: &Work<'_>) -> Result<String> {
     for name in &kept_here {
         command.args(["--exclude", name]);
     }
+    forget_unpacked()?;
     quiet(&mut command)
+}
+
+/// Cargo checks a crate with its siblings as it unpacked them, and unpacks a name and version once: so
+/// the next check would be made with the last one's. What is published is unpacked elsewhere.
+fn forget_unpacked() -> Result<()> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let Some(Ok(sources)) = home.map(|home| fs::read_dir(home.join("registry/src"))) else {
+        return Ok(());
+    };
+    for source in sources {
+        let source = source?;
+        // One that has no host's name is a folder's, such as that of a check.
+        if !source.file_name().to_string_lossy().starts_with('-') {
+            continue;
+        }
+        for unpacked in fs::read_dir(source.path())? {
+            let unpacked = unpacked?;
+            if unpacked.file_name().to_string_lossy().starts_with("ringbox") {
+                fs::remove_dir_all(unpacked.path())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The members with `publish = false`.
