@@ -174,11 +174,16 @@ fn package(work: &Work<'_>) -> Result<String> {
     for name in &kept_here {
         command.args(["--exclude", name]);
     }
+    // In a folder of its own, empty: cargo builds a name and version once.
+    let target = work.checkout.target().join("packaged");
+    if target.exists() {
+        fs::remove_dir_all(&target)?;
+    }
     forget_unpacked()?;
-    quiet(&mut command)
+    quiet(command.arg("--target-dir").arg(target))
 }
 
-/// Cargo checks a crate with its siblings as it unpacked them, and unpacks a name and version once: so
+/// Cargo checks a crate with its siblings as it unpacked them, and unpacks a name and version once too: so
 /// the next check would be made with the last one's. What is published is unpacked elsewhere.
 fn forget_unpacked() -> Result<()> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
