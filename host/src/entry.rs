@@ -14,8 +14,7 @@ use std::time::Duration;
 pub struct Entry {
     plugin: Plugin,
     name: Arc<str>,
-    /// The link that numbered it, and the number. Calls try these first: a plugin that was reloaded
-    /// has closed its old link.
+    /// The link that numbered it, and the number.
     first: (Link, EntryId),
     /// The same for the link of the latest reload, if there was one since.
     later: Arc<RwLock<(Link, EntryId)>>,
@@ -38,10 +37,12 @@ impl Entry {
     /// The plugin refused the call or is unloaded, or no longer has the entry.
     #[inline(always)]
     pub fn call(&self, payload: &[u8]) -> Result<(), CallError> {
-        let (link, entry) = self.first;
-        let tried = match link.notify(Numbered { entry, payload }) {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
+        let tried = match self.known() {
+            Some((link, entry)) => match link.notify(Numbered { entry, payload }) {
+                Ok(()) => return Ok(()),
+                Err(error) => Some(error),
+            },
+            None => None,
         };
         apart(
             self.follow_reload(tried, move |link, entry| link.notify(Numbered { entry, payload })),
@@ -88,10 +89,12 @@ impl Entry {
     /// The plugin refused the call or is unloaded, or too many calls are open.
     #[inline]
     pub fn call_stream(&self, payload: &[u8]) -> Result<Stream, CallError> {
-        let (link, entry) = self.first;
-        let tried = match link.stream(Numbered { entry, payload }) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => error,
+        let tried = match self.known() {
+            Some((link, entry)) => match link.stream(Numbered { entry, payload }) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => Some(error),
+            },
+            None => None,
         };
         apart(
             self.follow_reload(tried, move |link, entry| link.stream(Numbered { entry, payload })),
@@ -100,10 +103,12 @@ impl Entry {
 
     #[inline(always)]
     pub(crate) fn start(&self, payload: &[u8]) -> Result<Call, CallError> {
-        let (link, entry) = self.first;
-        let tried = match link.call(Numbered { entry, payload }) {
-            Ok(call) => return Ok(call),
-            Err(error) => error,
+        let tried = match self.known() {
+            Some((link, entry)) => match link.call(Numbered { entry, payload }) {
+                Ok(call) => return Ok(call),
+                Err(error) => Some(error),
+            },
+            None => None,
         };
         apart(self.follow_reload(tried, move |link, entry| link.call(Numbered { entry, payload })))
     }
@@ -113,6 +118,12 @@ impl Entry {
         &self.plugin
     }
 
+    /// The link of now and the number that it gave, unless there was a reload.
+    #[inline(always)]
+    fn known(&self) -> Option<(Link, EntryId)> {
+        (self.plugin.link() == self.first.0).then_some(self.first)
+    }
+
     /// Calls with the number that the link of now gave, unless the one that was tried gave another
     /// error than that it is gone. A link that a reload closed meanwhile never took the call, so the
     /// link that replaced it gets it.
@@ -120,11 +131,11 @@ impl Entry {
     #[inline(never)]
     fn follow_reload<R>(
         &self,
-        tried: CallError,
+        tried: Option<CallError>,
         call: impl Fn(Link, EntryId) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
-        if tried != CallError::Unloaded {
-            return Err(tried);
+        if let Some(error) = tried.filter(|error| *error != CallError::Unloaded) {
+            return Err(error);
         }
         loop {
             let (link, id) = self.resolve_again()?;

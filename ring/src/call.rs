@@ -100,8 +100,8 @@ impl Call {
             if !slot.is_answered(sid) {
                 slot.left_dispatch(sid);
             // SAFETY: the word is READY, and the slot is the waiter's: this call's.
-            } else if let Some(bytes) = unsafe { slot.payload() }.copied() {
-                finish_in(tally, bytes.len(), 0);
+            } else if let Some(len) = unsafe { slot.payload() }.own_len() {
+                finish_in(tally, len, 0);
                 name.0 |= SETTLED;
             }
         }

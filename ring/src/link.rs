@@ -469,30 +469,26 @@ impl Link {
         add(&tally.bytes_in, call.payload().len() as u64);
         let inside = Inside::new(tally, slot);
         // SAFETY: `tally` shows that the thread was let in; `inside` counts it out below.
-        let backend = unsafe { self.backend() };
-        match call.hand_to(backend, sid) {
+        match call.hand_to(unsafe { self.backend() }, sid) {
             Ok(()) => {
                 inside.leave();
                 Ok(())
             }
-            Err(refusal) => Err(self.refused(inside, backend, call.entry(), refusal)),
+            Err(refusal) => Err(self.refused(inside, call.entry(), refusal)),
         }
     }
 
     /// Counts a call that was refused, comes out, and says why.
     #[cold]
     #[inline(never)]
-    fn refused(
-        self,
-        inside: Inside,
-        backend: &dyn PluginBackend,
-        entry: Option<EntryId>,
-        refusal: Refusal,
-    ) -> CallError {
+    fn refused(self, inside: Inside, entry: Option<EntryId>, refusal: Refusal) -> CallError {
         // While the plugin is still there, and so its number is its own.
         self.counts().count_refused();
         let is_unknown = refusal.status() == Some(Status::Invalid)
-            && entry.is_some_and(|entry| !backend.knows(entry));
+            && entry.is_some_and(|entry| {
+                // SAFETY: `inside` shows that the thread was let in, and counts it out below.
+                !unsafe { self.backend() }.knows(entry)
+            });
         inside.leave();
         if is_unknown { CallError::NoSuchEntry } else { refusal.into() }
     }

@@ -204,6 +204,21 @@ impl Payload {
         Some(unsafe { slice::from_raw_parts(self.buffer.as_ptr().cast(), self.len as usize) })
     }
 
+    /// How many bytes the answer has, where they are the cell's to keep and no fault is in their place:
+    /// copied, or a vector.
+    #[inline(always)]
+    pub(crate) fn own_len(&self) -> Option<usize> {
+        if self.extra.is_none() { Some(self.len as usize) } else { self.vec_len() }
+    }
+
+    #[cold]
+    fn vec_len(&self) -> Option<usize> {
+        match self.extra.as_deref() {
+            Some(Extra::Vec(bytes)) => Some(bytes.len()),
+            _ => None,
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn bytes(&self) -> &[u8] {
         match self.copied() {

@@ -84,12 +84,6 @@ pub(crate) struct Slot {
     payload: UnsafeCell<Payload>,
     /// The next slot of the list that this one is on.
     pub(crate) next: AtomicPtr<Slot>,
-    // The second cache line: what a call answered inside dispatch never looks at.
-    pub(crate) waker: UnsafeCell<Option<Waker>>,
-    /// Whose list it returns to.
-    pub(crate) lane: AtomicPtr<()>,
-    /// When the waiter gives up, in the clock's nanoseconds. Written by the waiter alone.
-    pub(crate) deadline: AtomicU64,
     pub(crate) index: u32,
     /// What releasing the slot has to look at: [`STATE`] and [`SPARE`], most often neither.
     pub(crate) marks: AtomicU8,
@@ -98,12 +92,18 @@ pub(crate) struct Slot {
     pub(crate) answering: AtomicU8,
     /// Not 0 once another thread wants to answer or end a call that is inside dispatch.
     pub(crate) contended: AtomicU8,
+    // The second cache line: what a call answered inside dispatch never looks at.
+    pub(crate) waker: UnsafeCell<Option<Waker>>,
+    /// Whose list it returns to.
+    pub(crate) lane: AtomicPtr<()>,
+    /// When the waiter gives up, in the clock's nanoseconds. Written by the waiter alone.
+    pub(crate) deadline: AtomicU64,
     pub(crate) queue: UnsafeCell<Option<Box<Queue>>>,
     pub(crate) state: Mutex<Option<Box<SidState>>>,
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Slot>() == 128);
+const _: () = assert!(size_of::<Slot>() == 128 && std::mem::offset_of!(Slot, waker) == 64);
 
 // SAFETY: every field behind an `UnsafeCell` is touched by whom the table above names, and the
 // word hands that right over with acquire and release. What the cells hold is `Send`, and what is

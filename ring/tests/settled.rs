@@ -14,9 +14,12 @@ struct Plugin {
 impl PluginBackend for Plugin {
     fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
         self.sids.lock().unwrap().push(sid);
-        if !call.payload.is_empty() {
-            assert_eq!(self.port.answer(sid, RawStatus::OK, call.payload), Delivery::Taken);
-        }
+        let taken = match call.payload {
+            b"" => Delivery::Taken,
+            b"vector" => self.port.answer_vec(sid, RawStatus::OK, call.payload.to_vec()),
+            payload => self.port.answer(sid, RawStatus::OK, payload),
+        };
+        assert_eq!(taken, Delivery::Taken);
         match call.payload {
             b"refused" => Err(Refusal::new(Status::Err)),
             _ => Ok(()),
@@ -77,6 +80,20 @@ fn a_call_that_is_answered_at_once_is_over_when_it_is_made() {
     plugin.counts(2, 0, 14);
     drop(reply);
     plugin.counts(2, 0, 14);
+}
+
+/// Larger than any buffer that a slot keeps, and not copied at all.
+#[test]
+fn large_answers_and_vectors_are_over_at_once_too() {
+    let plugin = load();
+    let large = vec![7; 5000];
+    let call = plugin.call(&large).unwrap();
+    plugin.counts(1, 0, 5000);
+    assert_eq!(call.wait().unwrap().into_vec(), large);
+    let call = plugin.call(b"vector").unwrap();
+    plugin.counts(2, 0, 5006);
+    assert_eq!(&call.now().unwrap()[..], b"vector");
+    plugin.counts(2, 0, 5006);
 }
 
 #[test]

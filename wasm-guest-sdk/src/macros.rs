@@ -385,6 +385,6 @@ macro_rules! __plugin_ask_section {
     ([]) => {};
     // Who asks for nothing says so too: a section without a byte would be none.
     ([[$($line:expr),*]]) => {
-        $crate::__plugin_section! { "ringbox:ask" ["#", $("\n", $line),*] }
+        $crate::__plugin_section! { "ringbox:ask" ["#" $(, "\n", $line)*] }
     };
 }
