@@ -83,8 +83,16 @@ impl Wall {
 
 /// Options for the conformance suite's plugin, which wants a hook.
 #[must_use]
-pub(crate) fn conforming(mut options: LoadOptions) -> LoadOptions {
-    let hook = |_: &[u8]| Vec::new();
+pub(crate) fn conforming(options: LoadOptions) -> LoadOptions {
+    conforming_with(options, |_| Vec::new())
+}
+
+/// The same, where its hook is for something.
+#[must_use]
+pub(crate) fn conforming_with(
+    mut options: LoadOptions,
+    hook: impl Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static,
+) -> LoadOptions {
     options.wasm = options.wasm.host_function("ringbox:conformance/hook@0.1.0", "call", hook);
     options
 }

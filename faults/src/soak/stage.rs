@@ -2,12 +2,13 @@
 
 use crate::dice::Dice;
 use crate::fixtures::{self, EXT};
-use crate::ground::{Wall, conforming};
+use crate::ground::{Wall, conforming, conforming_with};
 use crate::shape::Shape;
 use ringbox::{Cache, Host, Limits, LoadOptions, Mode, Plugin, Policy, Source, WasmLimits};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -15,6 +16,8 @@ use tempfile::TempDir;
 pub(super) struct Stage {
     pub(super) host: Host,
     pub(super) healthy: Vec<Plugin>,
+    /// What the healthy ones in the sandbox say of themselves.
+    ear: Arc<Ear>,
     /// What misbehaves and stays: behind each wall, and in the sandbox with each policy and mode.
     native: Plugin,
     wasm: Vec<Plugin>,
@@ -59,6 +62,28 @@ impl Fragile {
     }
 }
 
+/// Hears the numbers of calls: what a plugin's hook is given is a sid, and the token it goes by.
+#[derive(Default)]
+pub(super) struct Ear(Mutex<HashMap<u64, u64>>);
+
+impl Ear {
+    fn hear(&self, said: &[u8]) -> Vec<u8> {
+        if let (Some(sid), Some(token)) = (said.first_chunk(), said.last_chunk()) {
+            self.lock().insert(u64::from_le_bytes(*token), u64::from_le_bytes(*sid));
+        }
+        Vec::new()
+    }
+
+    /// The number that came with this token. It is told once.
+    pub(super) fn heard(&self, token: u64) -> Option<u64> {
+        self.lock().remove(&token)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Each fragile plugin so often, so that workers needn't wait for each other.
 const FRAGILE: usize = 4;
 
@@ -68,14 +93,23 @@ const SHORT: Duration = Duration::from_millis(50);
 impl Stage {
     pub(super) fn new() -> Self {
         let host = Host::new();
-        let load = |name: &str, wall: Wall, options: LoadOptions| {
-            host.load_with(name, wall.source(&wall.file()), conforming(options)).expect(name)
+        let load_as_it_is = |name: &str, wall: Wall, options: LoadOptions| {
+            host.load_with(name, wall.source(&wall.file()), options).expect(name)
         };
-        let patient = || LoadOptions::new().wasm_limits(long());
+        let load = |name: &str, wall: Wall, options: LoadOptions| {
+            load_as_it_is(name, wall, conforming(options))
+        };
+        let ear = Arc::new(Ear::default());
+        let patient = || {
+            let ear = Arc::clone(&ear);
+            let options = LoadOptions::new().wasm_limits(long());
+            conforming_with(options, move |said| ear.hear(said))
+        };
+        let on_runners = patient().mode(Mode::Cooperative);
         let healthy = vec![
-            load("healthy native", Wall::Native, patient()),
-            load("healthy wasm", Wall::Wasm, patient()),
-            load("healthy wasm on runners", Wall::Wasm, patient().mode(Mode::Cooperative)),
+            load_as_it_is("healthy native", Wall::Native, patient()),
+            load_as_it_is("healthy wasm", Wall::Wasm, patient()),
+            load_as_it_is("healthy wasm on runners", Wall::Wasm, on_runners),
         ];
         let limits = Limits::default().deadline(SHORT).answer_bytes(1 << 20);
         let limits = limits.stream_frames(8).state_bytes(100);
@@ -139,8 +173,14 @@ impl Stage {
             cache: Cache::memory_of(0),
             folder,
             healthy,
+            ear,
             host,
         }
+    }
+
+    /// A healthy plugin that says the numbers of its calls, and who hears them.
+    pub(super) fn telling(&self, dice: &mut Dice) -> (&Plugin, &Ear) {
+        (dice.pick(&self.healthy[1..]), &self.ear)
     }
 
     /// A hostile plugin behind that wall, which stays alive.

@@ -4,9 +4,11 @@ use super::{Came, PATIENCE, came, failed, fatal, refused, repertoire, script};
 use crate::dice::Dice;
 use crate::ground::{Wall, ask, run};
 use crate::soak::stage::Stage;
-use crate::wait::wait;
+use crate::wait::{eventually, wait};
 use ringbox::Sid;
 use ringbox_conformance::script::{Script, status};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 repertoire! {
@@ -157,8 +159,39 @@ fn unanswered(
     came(&wait(stage.hostile(wall, dice).call_response_timeout("run", script, patience)))
 }
 
-/// It answers a call of a healthy plugin, which has to get its own answer.
+/// It answers what a healthy plugin has open, which has to get its own answers.
 fn foreign(stage: &Stage, wall: Wall, dice: &mut Dice) -> Came {
+    if dice.roll(2) == 0 {
+        foreign_call(stage, wall, dice)
+    } else {
+        foreign_stream(stage, wall, dice)
+    }
+}
+
+fn foreign_call(stage: &Stage, wall: Wall, dice: &mut Dice) -> Came {
+    let (healthy, ear) = stage.telling(dice);
+    let token = dice.roll(u64::MAX);
+    let script = Script::new().keep().own_sid().hook(&token.to_le_bytes());
+    let mut call = pin!(healthy.call_response("run", &script));
+    if let Poll::Ready(early) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        return Came::Wrong(format!("a call of `{}` got {early:?}", healthy.name()));
+    }
+    let mut sid = None;
+    eventually("a kept call says its sid", || {
+        sid = ear.heard(token);
+        sid.is_some()
+    });
+    let sid = sid.expect("it was heard");
+    let did = answer_for(stage, wall, dice, sid);
+    let own = Script::new().answer_for(sid, status::OK, b"own").answer(status::OK, b"did");
+    let answered = run(healthy, &own);
+    match (answered, wait(call)) {
+        (Ok(_), Ok(reply)) if *reply == *b"own" => did,
+        other => Came::Wrong(format!("a call of `{}` got {other:?}", healthy.name())),
+    }
+}
+
+fn foreign_stream(stage: &Stage, wall: Wall, dice: &mut Dice) -> Came {
     let healthy = dice.pick(&stage.healthy);
     let opened = healthy.call_stream("run", &Script::new().keep());
     let mut open = match opened {
@@ -172,6 +205,6 @@ fn foreign(stage: &Stage, wall: Wall, dice: &mut Dice) -> Came {
     let frame = wait(open.recv()).map(|frame| frame.map(|frame| frame.to_vec()));
     match (answered, frame) {
         (Ok(_), Ok(Some(bytes))) if bytes == b"own" => did,
-        other => Came::Wrong(format!("a call of `{}` got {other:?}", healthy.name())),
+        other => Came::Wrong(format!("a stream of `{}` got {other:?}", healthy.name())),
     }
 }
