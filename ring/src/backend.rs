@@ -43,12 +43,13 @@ pub trait PluginBackend: Send + Sync + 'static {
         self.dispatch(sid, &Invocation::entry(name, payload))
     }
 
-    /// The same for an entry's number.
+    /// The same for an entry's number. (The arguments come as the ABI has them, so that a native wall
+    /// hands them on in the registers that they came in.)
     ///
     /// # Errors
     /// As for `dispatch`.
     #[inline]
-    fn dispatch_entry(&self, sid: Sid, entry: EntryId, payload: &[u8]) -> Result<(), Refusal> {
+    fn dispatch_entry(&self, entry: EntryId, sid: Sid, payload: &[u8]) -> Result<(), Refusal> {
         self.dispatch(sid, &Invocation::entry_id(entry, payload))
     }
 

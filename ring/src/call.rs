@@ -97,7 +97,7 @@ impl Call {
         let mut open = self.forget();
         if let Some(Open { slot, name }) = &mut open {
             let sid = name.sid();
-            if !slot.is_answered(sid) {
+            if !slot.is_answered() {
                 slot.left_dispatch(sid);
             // SAFETY: the word is READY, and the slot is the waiter's: this call's.
             } else if let Some(len) = unsafe { slot.payload() }.own_len() {
@@ -202,15 +202,16 @@ impl Open {
 
     /// Whether the word is READY or ENDED.
     fn is_over(self) -> bool {
-        let sid = self.name.sid();
-        self.slot.is_answered(sid) || self.slot.is_ended(sid)
+        self.slot.is_answered() || self.slot.is_ended()
     }
 
     /// The reply of a call that is over, counted and no fault. The waiter lets go of its slot.
     #[inline(always)]
     fn reply(self) -> Reply {
+        // Who releases a slot looks at the generation alone, so that the sid is settled may stay.
+        let sid = Sid::from_raw(self.name.0);
         // SAFETY: the word is READY, as callers saw, and they forget the slot by this.
-        Reply(unsafe { Held::new(self.slot, self.name.sid()) })
+        Reply(unsafe { Held::new(self.slot, sid) })
     }
 
     /// The call is over and not settled: takes its reply or its fault.

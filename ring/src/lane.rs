@@ -14,7 +14,7 @@ use crate::error::CallError;
 use crate::home::Home;
 use crate::load::{LoadId, NUMBER_ONE};
 use crate::queue::Queue;
-use crate::sid::{INDEX_BITS, MAX_OPEN, NOTIFY, Sid};
+use crate::sid::{MAX_OPEN, NOTIFY, Sid};
 use crate::slot::{Next, SPARE, STATE, Slot};
 use crate::sync::{Acquire, AtomicU64, Relaxed, Release, SeqCst};
 use crate::tally::Tally;
@@ -137,14 +137,18 @@ unsafe impl Send for Lane {}
 /// An address at which no slot is.
 const NO_SLOT: *const Slot = std::ptr::without_provenance(align_of::<Slot>());
 
+/// Another one, noted in the place of what a thread is inside of once it has put wakers off there.
+const PUT_OFF: *const Slot = std::ptr::without_provenance(2 * align_of::<Slot>());
+
 /// What this thread is doing. No destructor, so reading it costs nothing and never fails.
 pub(crate) struct Here {
     lane: Cell<Option<&'static Lane>>,
     /// What this thread is inside of a plugin for: the slot of the call, [`NO_SLOT`] for what has
-    /// none, null where it is in no plugin.
+    /// none, null where it is in no plugin; or [`PUT_OFF`].
     inside: Cell<*const Slot>,
-    /// Whether it put wakers off: its lane has them, unless somebody else woke them meanwhile.
-    has_put_off: Cell<bool>,
+    /// What `PUT_OFF` was noted in the place of, there or where this thread was inside of before. One
+    /// note says so for all, so here is null where none does.
+    behind: Cell<*const Slot>,
     /// Whether others depend on this thread's going on: it is the timer's.
     is_timer: Cell<bool>,
 }
@@ -154,7 +158,7 @@ thread_local! {
         Here {
             lane: Cell::new(None),
             inside: Cell::new(null()),
-            has_put_off: Cell::new(false),
+            behind: Cell::new(null()),
             is_timer: Cell::new(false),
         }
     };
@@ -202,6 +206,15 @@ impl Here {
         self.lane.get()
     }
 
+    /// This thread's lane, if the slot returns to its list.
+    #[inline(always)]
+    fn lane_of(&self, slot: &Slot) -> Option<&'static Lane> {
+        let lane = slot.lane.load(Relaxed).cast_const().cast::<Lane>();
+        let mine = self.lane.get().map_or(null(), std::ptr::from_ref);
+        // SAFETY: a slot is given its lane, a leaked one, before it is first listed.
+        (lane == mine).then(|| unsafe { &*lane })
+    }
+
     #[cold]
     #[inline(never)]
     fn take_lane(&self) -> Result<&'static Lane, CallError> {
@@ -218,22 +231,30 @@ impl Here {
         Outer(self.inside.replace(slot.map_or(NO_SLOT, std::ptr::from_ref)))
     }
 
-    /// Notes that this thread is back at what it was inside of before. Whether that is no plugin.
+    /// Notes that this thread is back at what it was inside of before. Whether wakers were put off
+    /// meanwhile, which are [`run_put_off`](Self::run_put_off)'s then.
     #[inline(always)]
+    #[must_use]
     pub(crate) fn go_outside(&self, outer: Outer) -> bool {
-        self.inside.set(outer.0);
-        outer.0.is_null()
+        self.inside.replace(outer.0) == PUT_OFF
     }
 
     /// The slot of the call whose dispatch this thread is inside of, where it has one.
     #[inline(always)]
     pub(crate) fn slot(&self) -> Option<&'static Slot> {
         let slot = self.inside.get();
-        if slot.is_null() || slot == NO_SLOT {
-            return None;
+        if slot > PUT_OFF {
+            // SAFETY: what is noted beside the addresses that are none is a slot of a leaked chunk.
+            return Some(unsafe { &*slot });
         }
-        // SAFETY: what else is noted there is a slot of a leaked chunk.
-        Some(unsafe { &*slot })
+        if slot == PUT_OFF { self.slot_behind() } else { None }
+    }
+
+    #[cold]
+    fn slot_behind(&self) -> Option<&'static Slot> {
+        let slot = self.behind.get();
+        // SAFETY: as above.
+        (slot > PUT_OFF).then(|| unsafe { &*slot })
     }
 
     /// The slot of `sid`, if that is the call whose dispatch this thread is inside of.
@@ -245,21 +266,24 @@ impl Here {
     /// Has a waker wait until this thread has left the plugin's code.
     pub(crate) fn put_off(&self, lane: &Lane, waker: Waker) {
         lane.defer(waker);
-        self.has_put_off.set(true);
+        self.note_put_off();
     }
 
-    /// Whether there may be wakers to run, now that the thread has left the plugin's code.
-    #[inline(always)]
-    pub(crate) fn has_put_off(&self) -> bool {
-        self.has_put_off.get()
+    fn note_put_off(&self) {
+        if self.behind.get().is_null() {
+            self.behind.set(self.inside.replace(PUT_OFF));
+        }
     }
 
-    /// Runs the wakers that this thread put off.
+    /// Runs the wakers that this thread put off, now that it has left a plugin, or leaves that to
+    /// where it leaves the outer one.
     #[cold]
     #[inline(never)]
     pub(crate) fn run_put_off(&self) {
-        self.has_put_off.set(false);
-        if let Some(lane) = self.lane.get() {
+        self.behind.set(null());
+        if self.is_inside() {
+            self.note_put_off();
+        } else if let Some(lane) = self.lane.get() {
             crate::wake::run_deferred(lane);
         }
     }
@@ -304,8 +328,7 @@ impl Lane {
             free: Cell::new(null_mut()),
             spare: Cell::new(null_mut()),
             made: Cell::new(0),
-            // Each lane counts in a range of its own: 2^20 lanes of 2^43 sids.
-            next_notify: Cell::new(NOTIFY | (number % MAX_OPEN) as u64 | 1 << INDEX_BITS),
+            next_notify: Cell::new(first_notify(number)),
             queues: RefCell::new(Vec::new()),
             deferred: Mutex::new(Vec::new()),
             deferred_len: AtomicU64::new(0),
@@ -332,7 +355,7 @@ impl Lane {
     #[inline(always)]
     pub(crate) fn notify_sid(&self) -> Sid {
         let sid = self.next_notify.get();
-        self.next_notify.set(sid.wrapping_add(1 << INDEX_BITS) | NOTIFY);
+        self.next_notify.set(sid + 1);
         Sid::from_raw(sid)
     }
 
@@ -495,6 +518,14 @@ impl Lane {
     }
 }
 
+/// Where a lane begins to number the calls that expect no answer. Each lane of the first quarter of a
+/// million has a range of its own, of 2^44 sids. Behind the last one 2^62 are left, so that no lane
+/// comes to where the top bit is lost.
+fn first_notify(lane: usize) -> u64 {
+    const LANES: usize = MAX_OPEN / 4;
+    NOTIFY | ((lane % LANES) as u64) << 44
+}
+
 fn new_block() -> Block {
     std::array::from_fn(|_| Tally::new())
 }
@@ -513,9 +544,9 @@ pub(crate) unsafe fn release(slot: &'static Slot, sid: Sid) {
         // SAFETY: the slot was released and is not listed yet, so it is this thread's alone.
         return unsafe { list_marked(slot, next, marks) };
     }
-    match here().lane.get() {
-        Some(lane) if lane.as_owner() == slot.lane.load(Relaxed) => lane.push(slot),
-        _ => push_home(slot),
+    match here().lane_of(slot) {
+        Some(lane) => lane.push(slot),
+        None => push_home(slot),
     }
 }
 
@@ -534,9 +565,9 @@ unsafe fn list_marked(slot: &'static Slot, next: Next, marks: u8) {
     if next == Next::Retired {
         return;
     }
-    match here().lane.get() {
-        Some(lane) if lane.as_owner() == slot.lane.load(Relaxed) => lane.list(slot),
-        _ => push_home(slot),
+    match here().lane_of(slot) {
+        Some(lane) => lane.list(slot),
+        None => push_home(slot),
     }
 }
 

@@ -392,10 +392,9 @@ impl Inside {
         let (tally, outer) = (self.tally, self.outer);
         std::mem::forget(self);
         let here = lane::here();
-        let is_outside = here.go_outside(outer);
+        let has_put_off = here.go_outside(outer);
         add(&tally.left, 1);
-        // In this order: that there are wakers is rare, and that the thread is outside is not.
-        if here.has_put_off() && is_outside {
+        if has_put_off {
             here.run_put_off();
         }
     }

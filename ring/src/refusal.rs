@@ -1,19 +1,24 @@
 //! `Refusal`: why a backend did not take a call, in one word.
 //!
 //! Every dispatch returns it or nothing, so it comes in a register: the plugin's own status, or the
-//! address of what else there is to say. (`std::io::Error` is made alike.)
+//! address of what else there is to say. (`std::io::Error` is made alike.) A status is the word as it
+//! came, so that [`Refusal::unless_ok`] does nothing at all.
 
-#![expect(unsafe_code, reason = "one word is a number or a box, as its lowest bit says")]
+#![expect(unsafe_code, reason = "one word is a number or a box, as its size says")]
 
 use crate::error::CallError;
 use ringbox_abi::{RawStatus, Status};
 use std::fmt;
+use std::num::NonZero;
 use std::ptr::{NonNull, without_provenance_mut};
 
-/// Set where the word is a status and not a box, which lies at an even address.
-const IS_STATUS: usize = 1;
+/// What a word is that refuses with the status 0, which is [`Status::Ok`]'s. Smaller ones are statuses,
+/// larger ones boxes.
+const ZERO: usize = 1 << 32;
 
-const _: () = assert!(align_of::<CallError>() > IS_STATUS);
+/// Added to a box's address, which might be smaller.
+const BOXED: usize = 1 << 63;
+
 const _: () = assert!(size_of::<Result<(), Refusal>>() == size_of::<usize>());
 
 /// Why a backend did not take a call. It never saw the sid again after saying so.
@@ -39,32 +44,54 @@ impl Refusal {
     #[inline(always)]
     #[must_use]
     pub fn from_raw(status: RawStatus) -> Self {
-        let word = (status.0 as usize) << 1 | IS_STATUS;
-        // SAFETY: the lowest bit is set.
-        Self(unsafe { NonNull::new_unchecked(without_provenance_mut(word)) })
+        Self::unless_ok(status).err().unwrap_or(Self(at(ZERO)))
+    }
+
+    /// Nothing where the plugin took the call, and else its own no, with its number as it came.
+    ///
+    /// # Errors
+    /// The status is not [`RawStatus::OK`].
+    #[inline(always)]
+    pub fn unless_ok(status: RawStatus) -> Result<(), Self> {
+        match NonNull::new(without_provenance_mut(status.0 as usize)) {
+            None => Ok(()),
+            Some(word) => Err(Self(word)),
+        }
     }
 
     /// What the plugin itself said, if it was the plugin.
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         let word = self.0.addr().get();
-        (word & IS_STATUS != 0).then(|| RawStatus((word >> 1) as u32).meaning())
+        // Cut to nothing where it is the word for 0.
+        (word <= ZERO).then(|| RawStatus(word as u32).meaning())
     }
 
     /// What the backend said, where it wasn't the plugin.
     fn error(&self) -> Option<&CallError> {
-        if self.0.addr().get() & IS_STATUS != 0 {
-            return None;
-        }
-        // SAFETY: without the bit it is the box of `from`, which this value owns.
-        Some(unsafe { self.0.as_ref() })
+        // SAFETY: larger than any status, it is the box of `from`, which this value owns.
+        (self.0.addr().get() > ZERO).then(|| unsafe { unboxed(self.0).as_ref() })
     }
+}
+
+const fn at(word: usize) -> NonNull<CallError> {
+    NonNull::without_provenance(NonZero::new(word).expect("no word is 0"))
+}
+
+/// The box of a word that is no status.
+fn unboxed(word: NonNull<CallError>) -> NonNull<CallError> {
+    let boxed = word.as_ptr().map_addr(|address| address.wrapping_sub(BOXED));
+    NonNull::new(boxed).expect("no box lies at 0")
 }
 
 impl From<CallError> for Refusal {
     #[cold]
     fn from(error: CallError) -> Self {
-        Self(NonNull::from(Box::leak(Box::new(error))))
+        let boxed = NonNull::from(Box::leak(Box::new(error)));
+        let word = boxed.as_ptr().map_addr(|address| address.wrapping_add(BOXED));
+        assert!(word.addr() > ZERO, "no box lies so high");
+        // SAFETY: as was just seen, it is not null.
+        Self(unsafe { NonNull::new_unchecked(word) })
     }
 }
 
@@ -73,7 +100,7 @@ impl From<Refusal> for CallError {
         match refusal.status() {
             Some(status) => Self::Refused { status },
             None => {
-                let error = refusal.0;
+                let error = unboxed(refusal.0);
                 std::mem::forget(refusal);
                 // SAFETY: the box of `from`, which nobody owns any more.
                 *unsafe { Box::from_raw(error.as_ptr()) }
@@ -86,7 +113,7 @@ impl Drop for Refusal {
     fn drop(&mut self) {
         if self.error().is_some() {
             // SAFETY: the box of `from`, which this value owns.
-            drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+            drop(unsafe { Box::from_raw(unboxed(self.0).as_ptr()) });
         }
     }
 }

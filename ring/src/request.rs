@@ -183,6 +183,6 @@ impl Ask for Numbered<'_> {
 
     #[inline(always)]
     fn hand_to(self, backend: &dyn PluginBackend, sid: Sid) -> Result<(), Refusal> {
-        backend.dispatch_entry(sid, self.entry, self.payload)
+        backend.dispatch_entry(self.entry, sid, self.payload)
     }
 }

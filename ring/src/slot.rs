@@ -278,8 +278,9 @@ impl Slot {
         status: RawStatus,
         bytes: &[u8],
     ) -> bool {
-        let now = self.word.load(Relaxed);
-        if !self.is_word_of(now, sid) || now & INDEX_MASK != INSIDE {
+        // The word first: what else a sid says is then compared with what the word needed anyway.
+        let now = word(sid, INSIDE);
+        if self.word.load(Relaxed) != now || !self.is_word_of(now, sid) {
             return false;
         }
         if self.owner.load(Relaxed) != owner {
@@ -484,16 +485,16 @@ impl Slot {
         })
     }
 
-    /// Whether the plugin's answer is there.
+    /// Whether the plugin's answer is there. The waiter asks, so the generation is its own.
     #[inline(always)]
-    pub(crate) fn is_answered(&self, sid: Sid) -> bool {
-        self.word.load(Acquire) == word(sid, READY)
+    pub(crate) fn is_answered(&self) -> bool {
+        self.word.load(Acquire) & INDEX_MASK == READY
     }
 
-    /// Whether the host ended the call.
+    /// Whether the host ended the call. As above.
     #[cold]
-    pub(crate) fn is_ended(&self, sid: Sid) -> bool {
-        self.word.load(Acquire) == word(sid, ENDED)
+    pub(crate) fn is_ended(&self) -> bool {
+        self.word.load(Acquire) & INDEX_MASK == ENDED
     }
 
     /// Finds the answer, or leaves the waker. Only the waiter calls it.
@@ -621,6 +622,7 @@ pub(crate) fn why_over(sid: Sid, now: u64) -> Reason {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::sid::NOTIFY;
 
     #[test]
     fn inside_dispatch_one_answer_is_copied_and_only_to_the_slots_own_call() {
@@ -635,9 +637,10 @@ mod tests {
                 let other = Sid::from_raw(sid.as_raw() - index + other);
                 assert!(!slot.copy_inside(other, owner, RawStatus::OK, b"another slot's"));
             }
-            for other in [sid.as_raw() + GENERATION_ONE, sid.as_raw() - GENERATION_ONE] {
+            let generations = [sid.as_raw() + GENERATION_ONE, sid.as_raw() - GENERATION_ONE];
+            for other in generations.into_iter().chain([sid.as_raw() | NOTIFY]) {
                 let other = Sid::from_raw(other);
-                assert!(!slot.copy_inside(other, owner, RawStatus::OK, b"another generation's"));
+                assert!(!slot.copy_inside(other, owner, RawStatus::OK, b"not this call's"));
             }
             assert!(!slot.copy_inside(sid, std::ptr::null_mut(), RawStatus::OK, b"foreign"));
             assert!(slot.copy_inside(sid, owner, RawStatus::OK, b"the answer"));

@@ -907,3 +907,27 @@ fn a_waker_that_is_put_off_waits_until_the_outermost_plugin_is_left() {
         outer.is_settled();
     }
 }
+
+#[test]
+fn a_waker_that_is_put_off_in_an_inner_plugin_waits_for_the_outer_one() {
+    let owing = silent();
+    let woken = Arc::new(AtomicUsize::new(0));
+    let waking = woken.clone();
+    let mut waiting = owing.call();
+    let waker = waker(move || {
+        waking.fetch_add(1, SeqCst);
+    });
+    is_pending(&mut waiting, &waker);
+    let (port, sid, seen) = (owing.port, waiting.sid(), woken.clone());
+    let inner = load(Limits::default(), move |_, _, _| {
+        assert_eq!(port.answer(sid, RawStatus::OK, b""), Delivery::Taken);
+    });
+    let link = inner.link;
+    let outer = load(Limits::default(), move |_, _, _| {
+        link.notify(&entry(b"")).unwrap();
+        assert_eq!(seen.load(SeqCst), 0, "the outer plugin's code is on the stack");
+    });
+    outer.link.notify(&entry(b"")).unwrap();
+    assert_eq!(woken.load(SeqCst), 1, "both are left");
+    assert!(ready(waiting).is_ok());
+}

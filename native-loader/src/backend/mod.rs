@@ -25,7 +25,7 @@ pub(crate) trait Native: PluginBackend {
 /// A plugin took the call, or said why not.
 #[inline(always)]
 fn taken(status: RawStatus) -> Result<(), Refusal> {
-    if status == RawStatus::OK { Ok(()) } else { Err(Refusal::from_raw(status)) }
+    Refusal::unless_ok(status)
 }
 
 /// A plugin took data, or said why not.

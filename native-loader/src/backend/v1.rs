@@ -78,7 +78,7 @@ impl PluginBackend for V1 {
     #[inline]
     fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
         match &call.target {
-            Target::Entry(entry) => self.dispatch_entry(sid, *entry, call.payload),
+            Target::Entry(entry) => self.dispatch_entry(*entry, sid, call.payload),
             Target::Request(request) => with_request(request, |request| {
                 let payload = NrBytes::from_slice(call.payload);
                 // SAFETY: the plugin's function and context, with a request and a view that are
@@ -97,7 +97,7 @@ impl PluginBackend for V1 {
     }
 
     #[inline]
-    fn dispatch_entry(&self, sid: Sid, entry: EntryId, payload: &[u8]) -> Result<(), Refusal> {
+    fn dispatch_entry(&self, entry: EntryId, sid: Sid, payload: &[u8]) -> Result<(), Refusal> {
         let payload = NrBytes::from_slice(payload);
         // SAFETY: the plugin's function and context, with a view that is borrowed for it.
         taken(unsafe { (self.handle_entry)(self.ctx.0, entry.as_raw(), sid.as_raw(), payload) })

@@ -66,7 +66,7 @@ fn an_answer_inside_dispatch_beats_or_loses_to_one_from_another_thread() {
             assert_eq!(got, if inside { 2 } else { 1 });
             // The slot's next call, while the other answer may still be on its way.
             let next = slot.open(MINE);
-            assert!(!slot.is_answered(next));
+            assert!(!slot.is_answered());
             assert!(answer_as_a_port_does(&slot, next, 5));
             assert_eq!(read(&slot, next), Ok(5));
             let other = other.join().unwrap();
@@ -137,7 +137,7 @@ fn a_foreign_port_never_answers_not_even_across_reuse() {
         assert_eq!(slot.poll(next, &waker), Seen::Pending);
         let foreign = foreign.join().unwrap();
         assert!(matches!(foreign, Fate::Dropped(_)), "{foreign:?}");
-        assert!(!slot.is_answered(next));
+        assert!(!slot.is_answered());
         assert!(leave(&slot, next));
     });
 }
