@@ -6,11 +6,11 @@
 use anyhow::Result;
 use clap::Parser as _;
 use ringbox_benches::{
-    Options, Rows, Side, block_on, both, checksum, count_to, floor, hidden, report,
+    Options, Room, Rows, Side, block_on, both, checksum, count_to, floor, hidden, report,
 };
 use ringbox_ring::{
-    Attached, EntryId, Invocation, Limits, Link, Opening, PluginBackend, Port, RawStatus, Refusal,
-    Sid, Status, Target,
+    Ask, Attached, EntryId, Invocation, Limits, Link, Named, Numbered, Opening, PluginBackend,
+    Port, RawStatus, Refusal, Sid, Status, Target,
 };
 use std::future::Future;
 use std::hint::black_box;
@@ -47,17 +47,24 @@ impl Inline {
 impl PluginBackend for Inline {
     #[inline(never)]
     fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
-        let ok = RawStatus::OK;
         match call.target {
-            Target::Entry(ECHO) => {
-                let _ = self.port.answer(sid, ok, call.payload);
-            }
-            Target::Entry(KEEP) => self.kept.store(sid.as_raw(), Ordering::Release),
-            Target::Entry(FRAMES) => self.stream(sid, call.payload),
-            Target::Entry(NOTHING) => {}
+            Target::Entry(entry) => self.dispatch_entry(entry, sid, call.payload),
             Target::Request(request) if request.path == "echo" => {
-                let _ = self.port.answer(sid, ok, call.payload);
+                self.dispatch_entry(ECHO, sid, call.payload)
             }
+            Target::Request(_) => Err(Refusal::new(Status::Unsupported)),
+        }
+    }
+
+    #[inline(never)]
+    fn dispatch_entry(&self, entry: EntryId, sid: Sid, payload: &[u8]) -> Result<(), Refusal> {
+        match entry {
+            ECHO => {
+                let _ = self.port.answer(sid, RawStatus::OK, payload);
+            }
+            KEEP => self.kept.store(sid.as_raw(), Ordering::Release),
+            FRAMES => self.stream(sid, payload),
+            NOTHING => {}
             _ => return Err(Refusal::new(Status::Unsupported)),
         }
         Ok(())
@@ -94,11 +101,11 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
     // Half a page longer than what is read of it: two blocks that begin at the same place of a page
     // are copied ten times slower, and that would be the peer's alone.
     let data = vec![7u8; 4096 + 2048];
-    let mut reply = Vec::with_capacity(4096);
+    let mut reply = Room::new();
     let mut peer = |payload: &[u8], turns: u64| {
         count_to(turns, || {
             floor.call(0, hidden(payload), &mut reply);
-            checksum(&reply)
+            checksum(reply.bytes())
         })
     };
     rows.row(
@@ -106,7 +113,7 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
         "dyn",
         |n| {
             count_to(n, || {
-                link.notify(&Invocation::entry_id(NOTHING, hidden(b""))).map_or(0, |()| 1)
+                link.notify(Numbered { entry: NOTHING, payload: hidden(b"") }).map_or(0, |()| 1)
             })
         },
         |n| peer(b"", n),
@@ -116,7 +123,7 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
         rows.row(
             &format!("ring/unary-by-id/{name}"),
             "dyn",
-            |n| count_to(n, || unary(link, &Invocation::entry_id(ECHO, hidden(payload)))),
+            |n| count_to(n, || unary(link, Numbered { entry: ECHO, payload: hidden(payload) })),
             |n| peer(payload, n),
         );
     }
@@ -124,13 +131,13 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
     rows.row(
         "ring/unary/128B",
         "dyn",
-        |n| count_to(n, || unary(link, &Invocation::entry("echo", hidden(payload)))),
+        |n| count_to(n, || unary(link, Named { name: "echo", payload: hidden(payload) })),
         |n| peer(payload, n),
     );
 }
 
 #[inline(never)]
-fn unary(link: Link, call: &Invocation<'_>) -> u64 {
+fn unary(link: Link, call: impl Ask) -> u64 {
     match link.call(call).and_then(block_on) {
         Ok(reply) => checksum(&reply),
         Err(error) => panic!("the plugin answers at once, and not: {error}"),
@@ -140,16 +147,16 @@ fn unary(link: Link, call: &Invocation<'_>) -> u64 {
 fn suspended(rows: &mut Rows, setup: &Setup) {
     let (link, port, floor) = (setup.link, setup.port, floor());
     let payload = [7u8; 128];
-    let mut reply = Vec::with_capacity(128);
+    let mut reply = Room::new();
     let mut peer = |turns: u64| {
         count_to(turns, || {
             floor.call(0, hidden(&payload), &mut reply);
-            checksum(&reply)
+            checksum(reply.bytes())
         })
     };
     let call = || {
         let mut call =
-            link.call(&Invocation::entry_id(KEEP, &payload)).expect("the plugin keeps it");
+            link.call(Numbered { entry: KEEP, payload: &payload }).expect("the plugin keeps it");
         let mut context = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut call).poll(&mut context).is_pending());
         call
@@ -185,11 +192,11 @@ fn streams(rows: &mut Rows, setup: &Setup) {
     let data = [7u8; 128];
     for (name, len) in [("0B", 0), ("128B", 128)] {
         let payload = &data[..len];
-        let mut reply = Vec::with_capacity(128);
+        let mut reply = Room::new();
         let ours = |turns: u64| {
             count_to(turns, || {
-                let call = Invocation::entry_id(FRAMES, hidden(payload));
-                let mut stream = link.stream(&call).expect("the plugin streams");
+                let call = Numbered { entry: FRAMES, payload: hidden(payload) };
+                let mut stream = link.stream(call).expect("the plugin streams");
                 block_on(async {
                     let mut sum = 0u64;
                     while let Ok(Some(frame)) = stream.recv().await {
@@ -202,7 +209,7 @@ fn streams(rows: &mut Rows, setup: &Setup) {
         let theirs = |turns: u64| {
             count_to(turns, || {
                 floor.call(0, hidden(payload), &mut reply);
-                checksum(&reply)
+                checksum(reply.bytes())
             })
         };
         rows.row_of(
@@ -254,8 +261,8 @@ fn frames_from_another_thread(rows: &mut Rows, setup: &Setup, payload: &[u8]) {
         });
         let ours = |turns: u64| {
             let start = Instant::now();
-            let call = Invocation::entry_id(KEEP, b"");
-            let mut stream = setup.link.stream(&call).expect("the plugin keeps it");
+            let call = Numbered { entry: KEEP, payload: b"" };
+            let mut stream = setup.link.stream(call).expect("the plugin keeps it");
             wanted.store(turns + 1, Ordering::Release);
             let sum = block_on(async {
                 let mut sum = 0u64;
@@ -291,14 +298,14 @@ fn two_threads(rows: &mut Rows, setup: &Setup) {
     let link = setup.link;
     let payload = [7u8; 128];
     two_against_one(rows, "ring/unary-by-id-2-threads/128B", |turns| {
-        count_to(turns, || unary(link, &Invocation::entry_id(ECHO, hidden(&payload))))
+        count_to(turns, || unary(link, Numbered { entry: ECHO, payload: hidden(&payload) }))
     });
     let floor = floor();
     two_against_one(rows, "ring/virtual-call-2-threads/128B", |turns| {
-        let mut reply = Vec::with_capacity(payload.len());
+        let mut reply = Room::new();
         count_to(turns, || {
             floor.call(0, hidden(&payload), &mut reply);
-            checksum(&reply)
+            checksum(reply.bytes())
         })
     });
 }

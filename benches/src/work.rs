@@ -39,10 +39,43 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// The most that the floor copies.
+const ROOM: usize = 4096;
+
+/// Room for a reply, used again for each. It begins at a cache line, as the ring's buffers do: what
+/// an allocator returns lies elsewhere now and then, and 128 bytes that are read back after they were
+/// copied there take 9 ns in place of 4.
+#[repr(align(64))]
+pub struct Room {
+    bytes: [u8; ROOM],
+    len: usize,
+}
+
+impl Room {
+    /// Nothing is in it.
+    #[must_use]
+    pub fn new() -> Box<Self> {
+        Box::new(Self { bytes: [0; ROOM], len: 0 })
+    }
+
+    /// What was copied last.
+    #[inline]
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    #[inline]
+    fn copy(&mut self, bytes: &[u8]) {
+        self.bytes[..bytes.len()].copy_from_slice(bytes);
+        self.len = bytes.len();
+    }
+}
+
 /// The least that a call over a wall can be: one virtual call that copies the bytes.
 pub trait Floor {
     /// Copies `payload` to `reply`.
-    fn call(&self, entry: u32, payload: &[u8], reply: &mut Vec<u8>);
+    fn call(&self, entry: u32, payload: &[u8], reply: &mut Room);
 }
 
 /// An implementation that the optimizer cannot see through.
@@ -50,10 +83,9 @@ pub fn floor() -> Box<dyn Floor + Sync> {
     struct Copy;
     impl Floor for Copy {
         #[inline(never)]
-        fn call(&self, entry: u32, payload: &[u8], reply: &mut Vec<u8>) {
+        fn call(&self, entry: u32, payload: &[u8], reply: &mut Room) {
             black_box(entry);
-            reply.clear();
-            reply.extend_from_slice(payload);
+            reply.copy(payload);
         }
     }
     black_box(Box::new(Copy))
