@@ -596,3 +596,41 @@ pub(crate) unsafe fn release_stream(slot: &'static Slot, sid: Sid) {
     // SAFETY: passed on to the caller.
     unsafe { release(slot, sid) };
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_put_wakers_off_knows_what_it_is_inside_of() {
+        let here = here();
+        let lane = here.lane().unwrap();
+        let slot = lane.pop().unwrap();
+        let is_at_slot = || here.slot().is_some_and(|at| std::ptr::eq(at, slot));
+        let put_off = || here.put_off(lane, Waker::noop().clone());
+
+        let outer = here.go_inside(Some(slot));
+        put_off();
+        assert!(is_at_slot() && !here.may_wait());
+        let inner = here.go_inside(None);
+        put_off();
+        assert!(here.slot().is_none() && !here.may_wait());
+        assert!(!here.go_outside(inner), "the outer note says it");
+        assert!(is_at_slot());
+        assert!(here.go_outside(outer));
+        here.run_put_off();
+        assert!(here.slot().is_none() && here.may_wait() && !lane.has_deferred());
+
+        // The inner one's alone are the outer one's from when it is back there.
+        let outer = here.go_inside(Some(slot));
+        let inner = here.go_inside(None);
+        put_off();
+        assert!(here.go_outside(inner));
+        here.run_put_off();
+        assert!(is_at_slot() && lane.has_deferred());
+        assert!(here.go_outside(outer));
+        here.run_put_off();
+        assert!(here.may_wait() && !lane.has_deferred());
+        lane.put_back(slot);
+    }
+}
