@@ -54,8 +54,8 @@ pub struct Room {
 impl Room {
     /// Nothing is in it.
     #[must_use]
-    pub fn new() -> Box<Self> {
-        Box::new(Self { bytes: [0; ROOM], len: 0 })
+    pub const fn new() -> Self {
+        Self { bytes: [0; ROOM], len: 0 }
     }
 
     /// What was copied last.
@@ -65,10 +65,20 @@ impl Room {
         &self.bytes[..self.len]
     }
 
+    /// Copies these in the place of what was there.
+    ///
+    /// # Panics
+    /// There is no room for so many.
     #[inline]
-    fn copy(&mut self, bytes: &[u8]) {
+    pub fn copy(&mut self, bytes: &[u8]) {
         self.bytes[..bytes.len()].copy_from_slice(bytes);
         self.len = bytes.len();
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -8,7 +8,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use ringbox::{Ask, Inspected, LoadOptions, Request, Status, inspect};
+use ringbox_guest::inside::understood;
 use std::future::poll_fn;
+use std::panic::catch_unwind;
 use std::task::Poll;
 use std::time::Duration;
 use support::block_on;
@@ -174,4 +176,23 @@ fn what_a_plugin_asks_for_is_in_its_component() {
     let section = b"\x0bringbox:ask#\nenv PATTERNS\nclocks";
     let bytes = std::fs::read(component).unwrap();
     assert!(bytes.windows(section.len()).any(|window| window == section));
+}
+
+/// What compiles is understood, but for the parts of a network's rule, which the sandbox alone reads.
+#[test]
+fn what_the_sdk_lets_a_plugin_ask_for_a_sandbox_reads() {
+    let words = ["env", "read", "write", "net", "udp", "clocks", "random", "waiting", "files", "#"];
+    let rests = ["", " ", " A", "  A", " A B", " /", " /a b", " a:1", " [::1]:80", " *:*", " a:b"];
+    let mut both = 0;
+    for word in words {
+        for rest in rests {
+            let line = format!("{word}{rest}");
+            let compiles = catch_unwind(|| understood(&[&line])).is_ok();
+            let reads = Ask::parse(line.as_bytes()).is_ok();
+            assert!(reads || !compiles || word == "net", "`{line}` compiles");
+            both += u32::from(compiles && reads);
+        }
+    }
+    // Eight variables, two folders to read and two to write, two networks, and four words.
+    assert_eq!(both, 18);
 }

@@ -12,7 +12,7 @@ use ringbox::{Entry, Host, LoadOptions, Plugin, Reply, Request, Source, Status};
 use ringbox_abi::raw::{HostVTable, PluginInfo};
 use ringbox_abi::v1::{NrBytes, NrHeader, NrRequest, NrStr};
 use ringbox_abi::{NrPluginExt, RawStatus};
-use ringbox_benches::{block_on, checksum};
+use ringbox_benches::{Room, block_on, checksum};
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::future::Future;
@@ -240,7 +240,7 @@ pub(crate) struct Ffi {
 
 thread_local! {
     /// Where the floor's answers are copied to, and what they add up to.
-    static REPLY: UnsafeCell<[u8; 4096]> = const { UnsafeCell::new([0; 4096]) };
+    static REPLY: UnsafeCell<Room> = const { UnsafeCell::new(Room::new()) };
     static SUM: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -252,9 +252,9 @@ unsafe extern "C" fn send_result(_: *mut c_void, _: u64, _: RawStatus, payload: 
     REPLY.with(|reply| {
         // SAFETY: nothing in here calls this function again.
         let reply = unsafe { &mut *reply.get() };
-        let reply = &mut reply[..bytes.len()];
-        reply.copy_from_slice(bytes);
-        SUM.set(SUM.get().wrapping_add(checksum(std::hint::black_box(reply))));
+        reply.copy(bytes);
+        let reply = std::hint::black_box(reply.bytes());
+        SUM.set(SUM.get().wrapping_add(checksum(reply)));
     });
 }
 
