@@ -414,6 +414,8 @@ fn answer_once_closed(loads: &Loads, is_closed: impl Fn() -> bool) {
         }
         thread::yield_now();
     };
+    // Without grace the call has its end by now.
+    thread::sleep(Duration::from_millis(30));
     let _ = port.answer(sid, RawStatus::OK, b"at last");
 }
 
