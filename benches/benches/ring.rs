@@ -6,7 +6,7 @@
 use anyhow::Result;
 use clap::Parser as _;
 use ringbox_benches::{
-    Options, Room, Rows, Side, block_on, both, checksum, count_to, floor, hidden, report,
+    Options, Payloads, Room, Rows, Side, block_on, both, checksum, count_to, floor, hidden, report,
 };
 use ringbox_ring::{
     Ask, Attached, EntryId, Invocation, Limits, Link, Named, Numbered, Opening, PluginBackend,
@@ -98,15 +98,10 @@ fn main() -> Result<()> {
 
 fn immediate(rows: &mut Rows, setup: &Setup) {
     let (link, floor) = (setup.link, floor());
-    // Half a page longer than what is read of it: two blocks that begin at the same place of a page
-    // are copied ten times slower, and that would be the peer's alone.
-    let data = vec![7u8; 4096 + 2048];
     let mut reply = Room::new();
-    let mut peer = |payload: &[u8], turns: u64| {
-        count_to(turns, || {
-            floor.call(0, hidden(payload), &mut reply);
-            checksum(reply.bytes())
-        })
+    let mut peer = |payload: &[u8]| {
+        floor.call(0, payload, &mut reply);
+        checksum(reply.bytes())
     };
     rows.row(
         "ring/notify-by-id/0B",
@@ -116,27 +111,27 @@ fn immediate(rows: &mut Rows, setup: &Setup) {
                 link.notify(Numbered { entry: NOTHING, payload: hidden(b"") }).map_or(0, |()| 1)
             })
         },
-        |n| peer(b"", n),
+        |n| count_to(n, || peer(hidden(b""))),
     );
     for (name, len) in [("0B", 0), ("128B", 128), ("1KiB", 1024), ("4KiB", 4096)] {
-        let payload = &data[..len];
+        let payloads = Payloads::new(len);
         rows.row(
             &format!("ring/unary-by-id/{name}"),
             "dyn",
-            |n| count_to(n, || unary(link, Numbered { entry: ECHO, payload: hidden(payload) })),
-            |n| peer(payload, n),
+            |n| payloads.count(n, |payload| unary(link, Numbered { entry: ECHO, payload })),
+            |n| payloads.count(n, &mut peer),
         );
     }
-    let payload = &data[..128];
+    let payloads = Payloads::new(128);
     rows.row(
         "ring/unary/128B",
         "dyn",
-        |n| count_to(n, || unary(link, Named { name: "echo", payload: hidden(payload) })),
-        |n| peer(payload, n),
+        |n| payloads.count(n, |payload| unary(link, Named { name: "echo", payload })),
+        |n| payloads.count(n, &mut peer),
     );
 }
 
-#[inline(never)]
+#[inline(always)]
 fn unary(link: Link, call: impl Ask) -> u64 {
     match link.call(call).and_then(block_on) {
         Ok(reply) => checksum(&reply),
@@ -296,15 +291,15 @@ fn frames_from_another_thread(rows: &mut Rows, setup: &Setup, payload: &[u8]) {
 /// of which two threads share nothing: what a machine does not give to it, it gives to nobody.
 fn two_threads(rows: &mut Rows, setup: &Setup) {
     let link = setup.link;
-    let payload = [7u8; 128];
+    let payloads = Payloads::new(128);
     two_against_one(rows, "ring/unary-by-id-2-threads/128B", |turns| {
-        count_to(turns, || unary(link, Numbered { entry: ECHO, payload: hidden(&payload) }))
+        payloads.count(turns, |payload| unary(link, Numbered { entry: ECHO, payload }))
     });
     let floor = floor();
     two_against_one(rows, "ring/virtual-call-2-threads/128B", |turns| {
         let mut reply = Room::new();
-        count_to(turns, || {
-            floor.call(0, hidden(&payload), &mut reply);
+        payloads.count(turns, |payload| {
+            floor.call(0, payload, &mut reply);
             checksum(reply.bytes())
         })
     });

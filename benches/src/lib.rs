@@ -17,4 +17,4 @@ pub use interleave::{Plan, Row, Rows, Side};
 pub use report::{Options, report};
 pub use tasks::together;
 pub use threads::{both, ping_pong};
-pub use work::{Floor, Room, block_on, count_to, floor, hidden};
+pub use work::{Floor, Payloads, Room, block_on, count_to, floor, hidden};

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,38 @@ pub fn count_to(turns: u64, mut work: impl FnMut() -> u64) -> Duration {
     }
     black_box(sum);
     start.elapsed()
+}
+
+/// Payloads that lie elsewhere in a page for each round.
+///
+/// A payload that lies at the same place of a page as something that the call writes (a slot, a count,
+/// the stack) is copied several times slower on some processors, since reading it waits for that write.
+/// So does about one place of ten. A row's median over places is none of them.
+#[derive(Debug)]
+pub struct Payloads {
+    bytes: Vec<u8>,
+    len: usize,
+    at: AtomicUsize,
+}
+
+/// From one place to the next: all that allocators return come by, and neighbours are far apart.
+const STRIDE: usize = 53 * 16;
+const PAGE: usize = 4096;
+
+impl Payloads {
+    /// Each has so many bytes.
+    #[must_use]
+    pub fn new(len: usize) -> Self {
+        Self { bytes: vec![7; PAGE + len], len, at: AtomicUsize::new(0) }
+    }
+
+    /// [`count_to`] of what is done with one of them.
+    #[inline]
+    pub fn count(&self, turns: u64, mut work: impl FnMut(&[u8]) -> u64) -> Duration {
+        let at = self.at.fetch_add(STRIDE, Ordering::Relaxed) % PAGE;
+        let payload = &self.bytes[at..at + self.len];
+        count_to(turns, || work(hidden(payload)))
+    }
 }
 
 /// Runs a future that is ready without waiting, or polls it until it is.

@@ -13,7 +13,7 @@ use anyhow::{Result, ensure};
 use clap::Parser as _;
 use ringbox::Request;
 use ringbox_benches::{
-    Options, Rows, Side as Timed, both, count_to, hidden, ping_pong, report, together,
+    Options, Payloads, Rows, Side as Timed, both, count_to, hidden, ping_pong, report, together,
 };
 use sides::{Deferred, Ffi, Ours, Peer, Side};
 use std::cell::Cell;
@@ -127,26 +127,26 @@ fn immediate(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
 
 /// Calls that are answered with bytes.
 fn answers(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side) {
-    let payload = [7u8; 128];
     fast(rows, ours, name, peer, SIZES[1]);
     for size in &SIZES[1..] {
         one_answer(rows, ours, name, peer, *size);
     }
+    let payloads = Payloads::new(128);
     rows.row(
         "native/unary-by-id/128B",
         name,
-        |n| count_to(n, || ours.unary_by_id(hidden(&payload))),
-        |n| count_to(n, || peer.unary_by_id(hidden(&payload))),
+        |n| payloads.count(n, |payload| ours.unary_by_id(payload)),
+        |n| payloads.count(n, |payload| peer.unary_by_id(payload)),
     );
 }
 
 fn fast(rows: &mut Rows, ours: &Ours, name: &str, peer: &impl Side, (size, len): (&str, usize)) {
-    let payload = vec![7u8; len];
+    let payloads = Payloads::new(len);
     rows.row(
         &format!("native/fast/{size}"),
         name,
-        |n| count_to(n, || ours.fast(hidden(&payload))),
-        |n| count_to(n, || peer.fast(hidden(&payload))),
+        |n| payloads.count(n, |payload| ours.fast(payload)),
+        |n| payloads.count(n, |payload| peer.fast(payload)),
     );
 }
 
@@ -157,27 +157,28 @@ fn one_answer(
     peer: &impl Side,
     (size, len): (&str, usize),
 ) {
-    let payload = vec![7u8; len];
+    let payloads = Payloads::new(len);
     rows.row(
         &format!("native/unary/{size}"),
         name,
-        |n| count_to(n, || ours.unary(hidden(&payload))),
-        |n| count_to(n, || peer.unary(hidden(&payload))),
+        |n| payloads.count(n, |payload| ours.unary(payload)),
+        |n| payloads.count(n, |payload| peer.unary(payload)),
     );
 }
 
 const TWO_THREADS: &str = "native/unary-2-threads/128B";
 
-fn unary(side: &(impl Side + Sync), turns: u64) {
-    let payload = [7u8; 128];
-    count_to(turns, || side.unary(hidden(&payload)));
+fn unary(side: &(impl Side + Sync), payloads: &Payloads, turns: u64) {
+    payloads.count(turns, |payload| side.unary(payload));
 }
 
 fn two_threads(rows: &mut Rows, ours: &Ours, name: &str, peer: &(impl Side + Sync)) {
     if !rows.wants(TWO_THREADS) {
         return;
     }
-    let (here, there) = (|turns| unary(ours, turns), |turns| unary(peer, turns));
+    let payloads = Payloads::new(128);
+    let here = |turns| unary(ours, &payloads, turns);
+    let there = |turns| unary(peer, &payloads, turns);
     both(here, here, |ours| {
         both(there, there, |theirs| {
             rows.row_of(
@@ -195,14 +196,14 @@ fn two_threads_against_one(rows: &mut Rows, ours: &Ours) {
     if !rows.wants(TWO_THREADS) {
         return;
     }
-    let payload = [7u8; 128];
-    let here = |turns| unary(ours, turns);
+    let payloads = Payloads::new(128);
+    let here = |turns| unary(ours, &payloads, turns);
     both(here, here, |two| {
         rows.row_of(
             TWO_THREADS,
             "one-thread",
             Timed { run: two, each: 2 },
-            Timed { run: |n| count_to(n, || ours.unary(hidden(&payload))), each: 1 },
+            Timed { run: |n| payloads.count(n, |payload| ours.unary(payload)), each: 1 },
         );
     });
 }
@@ -245,18 +246,18 @@ fn deferred_against_ping_pong(rows: &mut Rows, ours: &Ours) {
 /// What writing a plugin by the SDK costs its callers.
 fn by_the_sdk(rows: &mut Rows, sdk: &Ours, by_hand: &Ours) -> Result<()> {
     same_work(sdk, by_hand)?;
-    let payload = [7u8; 128];
+    let payloads = Payloads::new(128);
     rows.row(
         "native/sdk-unary/128B",
         "by-hand",
-        |n| count_to(n, || sdk.unary(hidden(&payload))),
-        |n| count_to(n, || by_hand.unary(hidden(&payload))),
+        |n| payloads.count(n, |payload| sdk.unary(payload)),
+        |n| payloads.count(n, |payload| by_hand.unary(payload)),
     );
     rows.row(
         "native/sdk-unary-by-id/128B",
         "by-hand",
-        |n| count_to(n, || sdk.unary_by_id(hidden(&payload))),
-        |n| count_to(n, || by_hand.unary_by_id(hidden(&payload))),
+        |n| payloads.count(n, |payload| sdk.unary_by_id(payload)),
+        |n| payloads.count(n, |payload| by_hand.unary_by_id(payload)),
     );
     Ok(())
 }
