@@ -208,7 +208,7 @@ impl Open {
     /// The reply of a call that is over, counted and no fault. The waiter lets go of its slot.
     #[inline(always)]
     fn reply(self) -> Reply {
-        // Who releases a slot looks at the generation alone, so that the sid is settled may stay.
+        // Whoever releases a slot looks at the generation alone, so the SETTLED bit may stay.
         let sid = Sid::from_raw(self.name.0);
         // SAFETY: the word is READY, as callers saw, and they forget the slot by this.
         Reply(unsafe { Held::new(self.slot, sid) })

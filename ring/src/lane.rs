@@ -14,7 +14,7 @@ use crate::error::CallError;
 use crate::home::Home;
 use crate::load::{LoadId, NUMBER_ONE};
 use crate::queue::Queue;
-use crate::sid::{MAX_OPEN, NOTIFY, Sid};
+use crate::sid::{MAX_OPEN, NOTIFY, NOTIFY_LANE, Sid};
 use crate::slot::{Next, SPARE, STATE, Slot};
 use crate::sync::{Acquire, AtomicU64, Relaxed, Release, SeqCst};
 use crate::tally::Tally;
@@ -146,8 +146,8 @@ pub(crate) struct Here {
     /// What this thread is inside of a plugin for: the slot of the call, [`NO_SLOT`] for what has
     /// none, null where it is in no plugin; or [`PUT_OFF`].
     inside: Cell<*const Slot>,
-    /// What `PUT_OFF` was noted in the place of, there or where this thread was inside of before. One
-    /// note says so for all, so here is null where none does.
+    /// While `PUT_OFF` is noted, here or for what this thread was inside of before, what it was noted in
+    /// the place of; else null. There is one such note at most.
     behind: Cell<*const Slot>,
     /// Whether others depend on this thread's going on: it is the timer's.
     is_timer: Cell<bool>,
@@ -231,8 +231,8 @@ impl Here {
         Outer(self.inside.replace(slot.map_or(NO_SLOT, std::ptr::from_ref)))
     }
 
-    /// Notes that this thread is back at what it was inside of before. Whether wakers were put off
-    /// meanwhile, which are [`run_put_off`](Self::run_put_off)'s then.
+    /// Notes that this thread is back at what it was inside of before. Whether the note of wakers that
+    /// were put off was here: then comes [`run_put_off`](Self::run_put_off).
     #[inline(always)]
     #[must_use]
     pub(crate) fn go_outside(&self, outer: Outer) -> bool {
@@ -518,12 +518,12 @@ impl Lane {
     }
 }
 
-/// Where a lane begins to number the calls that expect no answer. Each lane of the first quarter of a
-/// million has a range of its own, of 2^44 sids. Behind the last one 2^62 are left, so that no lane
-/// comes to where the top bit is lost.
+/// Where a lane begins to number the calls that expect no answer. 2^18 lanes have 2^44 sids each, and one
+/// that uses its own up goes on into the next one's. Behind the last are 2^62, so that none comes to
+/// where the top bit is lost.
 fn first_notify(lane: usize) -> u64 {
     const LANES: usize = MAX_OPEN / 4;
-    NOTIFY | ((lane % LANES) as u64) << 44
+    NOTIFY | ((lane % LANES) as u64) << NOTIFY_LANE
 }
 
 fn new_block() -> Block {
@@ -600,6 +600,19 @@ pub(crate) unsafe fn release_stream(slot: &'static Slot, sid: Sid) {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_without_an_answer_say_which_thread_they_are_of() {
+        let sids = || {
+            let lane = here().lane().unwrap();
+            [lane.notify_sid(), lane.notify_sid()]
+        };
+        let mine = sids();
+        let theirs = std::thread::spawn(sids).join().unwrap();
+        assert!(mine[0] != mine[1] && mine[0].is_notify() && mine[1].is_notify());
+        assert_eq!(mine[0].origin(), mine[1].origin());
+        assert_ne!(mine[0].origin(), theirs[0].origin());
+    }
 
     #[test]
     fn a_thread_that_put_wakers_off_knows_what_it_is_inside_of() {

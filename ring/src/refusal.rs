@@ -1,7 +1,7 @@
 //! `Refusal`: why a backend did not take a call, in one word.
 //!
-//! Every dispatch returns it or nothing, so it comes in a register: the plugin's own status, or the
-//! address of what else there is to say. (`std::io::Error` is made alike.) A status is the word as it
+//! Every dispatch returns it or nothing, so it comes in a register: the plugin's own status, or where
+//! to find what else there is to say. (`std::io::Error` is made alike.) A status is the word as it
 //! came, so that [`Refusal::unless_ok`] does nothing at all.
 
 #![expect(unsafe_code, reason = "one word is a number or a box, as its size says")]

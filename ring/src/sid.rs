@@ -7,7 +7,8 @@
 //!
 //! A slot's generation grows by one with every call that it serves, so a sid never comes back:
 //! a slot whose generations are used up is retired. Generations begin at 1, so 0 is no sid.
-//! Sids of calls that expect no answer have the top bit set and no slot at all.
+//! Sids of calls that expect no answer have the top bit set and no slot at all: what follows is the number
+//! of the lane that they come from, and which of that lane's they are.
 
 use std::fmt;
 
@@ -15,6 +16,8 @@ use std::fmt;
 pub(crate) const INDEX_BITS: u32 = 20;
 pub(crate) const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
 pub(crate) const NOTIFY: u64 = 1 << 63;
+/// Below this is which of its lane's calls without an answer one is.
+pub(crate) const NOTIFY_LANE: u32 = 44;
 pub(crate) const GENERATION_MASK: u64 = !INDEX_MASK & !NOTIFY;
 pub(crate) const GENERATION_ONE: u64 = 1 << INDEX_BITS;
 
@@ -46,6 +49,17 @@ impl Sid {
     #[inline(always)]
     pub const fn is_notify(self) -> bool {
         self.0 & NOTIFY != 0
+    }
+
+    /// A number that stays the same while one thread makes calls that expect no answer, and differs from
+    /// one thread to another: for who keeps what serves a caller near it. Of other calls it says nothing.
+    #[inline(always)]
+    pub const fn origin(self) -> usize {
+        if self.is_notify() {
+            ((self.0 & !NOTIFY) >> NOTIFY_LANE) as usize
+        } else {
+            self.0 as u32 as usize
+        }
     }
 
     #[inline(always)]

@@ -278,7 +278,7 @@ impl Slot {
         status: RawStatus,
         bytes: &[u8],
     ) -> bool {
-        // The word first: what else a sid says is then compared with what the word needed anyway.
+        // The word first: the rest of the sid is then compared by the generation that it took.
         let now = word(sid, INSIDE);
         if self.word.load(Relaxed) != now || !self.is_word_of(now, sid) {
             return false;

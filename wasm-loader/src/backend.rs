@@ -37,7 +37,7 @@ impl Places {
     fn first(&self, sid: Sid) -> usize {
         match self.places.len() {
             1 => 0,
-            count => sid.as_raw() as u32 as usize % count,
+            count => sid.origin() % count,
         }
     }
 
