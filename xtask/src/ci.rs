@@ -68,7 +68,7 @@ fn run_step(step: &Step, work: &Work<'_>) -> Row {
     let result = (step.run)(work);
     let took = begun.elapsed();
     if let Err(error) = &result {
-        println!("FAILED: {error:#}");
+        println!("FAILED: {}", first_line(error));
     }
     println!("=== {} took {:.1} s", step.name, took.as_secs_f64());
     Row { name: step.name, result, took }
@@ -86,6 +86,12 @@ fn report(rows: &[Row]) -> Verdict {
     let failed = rows.iter().filter(|row| row.result.is_err()).count();
     let total: Duration = rows.iter().map(|row| row.took).sum();
     println!("          {:7.1} s  in all", total.as_secs_f64());
+    for row in rows {
+        // Here too: the log of a long run is often cut in its middle.
+        if let Err(error) = &row.result {
+            println!("\n=== {} failed: {error:#}", row.name);
+        }
+    }
     println!("\n{} passed, {failed} failed", rows.len() - failed);
     Verdict::good_if(failed == 0)
 }

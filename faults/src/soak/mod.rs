@@ -21,7 +21,7 @@ mod tally;
 use crate::dice::Dice;
 use crate::ground::ask;
 use gauge::Gauge;
-use judge::Measured;
+use judge::{Half, Measured};
 use kinds::Came;
 use panics::Panics;
 use stage::Stage;
@@ -119,7 +119,7 @@ impl Run {
     /// Everybody stands still, and what they left behind has ended.
     fn still(&self) -> Gauge {
         let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        if let Err(left) = self.stage.settle() {
+        if let Err(left) = self.stage.settle().and_then(|()| self.stage.renew()) {
             self.complain(left);
         }
         Gauge::read()
@@ -131,6 +131,7 @@ impl Run {
 /// # Errors
 /// What should not have happened, a line each.
 pub fn soak(options: Options, say: fn(&str)) -> Result<(), Vec<String>> {
+    Gauge::prepare();
     let panics = Panics::watch();
     let bare = Gauge::read();
     let run = Run {
@@ -184,7 +185,7 @@ pub fn soak(options: Options, say: fn(&str)) -> Result<(), Vec<String>> {
 }
 
 /// The one who looks at the clock. Returns what there was half-way.
-fn oversee(run: &Run, duration: Duration, say: fn(&str)) -> Option<Gauge> {
+fn oversee(run: &Run, duration: Duration, say: fn(&str)) -> Option<Half> {
     let desk = &run.desks[OVERSEER];
     let begun = Instant::now();
     let mut half = None;
@@ -196,7 +197,7 @@ fn oversee(run: &Run, duration: Duration, say: fn(&str)) -> Option<Gauge> {
             desk.begin("the overseer: having everybody stand still".to_owned());
             let gauge = run.still();
             say(&format!("half-way: {gauge}"));
-            half = Some(gauge);
+            half = Some(Half { gauge, met: run.strangers.met() });
         }
         if said.elapsed() > PROGRESS {
             said = Instant::now();

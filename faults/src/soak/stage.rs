@@ -231,6 +231,17 @@ impl Stage {
         Ok(())
     }
 
+    /// Replaces what a fault may have let grow and has not ended: until then its instances keep that
+    /// memory, more or less of it each time.
+    pub(super) fn renew(&self) -> Result<(), String> {
+        let fragile = self.scripted.iter().chain(&self.shaped).map(|fragile| &fragile.plugin);
+        for plugin in self.wasm.iter().chain(fragile) {
+            let name = plugin.name();
+            self.host.reload(name).map_err(|error| format!("`{name}` is not renewed: {error}"))?;
+        }
+        Ok(())
+    }
+
     /// Unloads all of them.
     pub(super) fn end(&self) -> Vec<String> {
         let errors = self.host.drain(Duration::from_secs(1));

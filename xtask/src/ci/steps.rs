@@ -21,6 +21,9 @@ const LIMIT: Duration = Duration::from_secs(50 * 60);
 /// Asking the network for the list of known vulnerabilities may fail: it is not ours.
 const FETCH_LIMIT: Duration = Duration::from_secs(90);
 
+/// So much of what a failed command said is said again below the table.
+const LAST_LINES: usize = 20;
+
 /// About how many mutants a run of the steps has time for.
 const MUTANTS_AT_ONCE: usize = 8;
 
@@ -258,14 +261,33 @@ fn must_pass(command: &mut Command) -> Result<Finished> {
     let done = cmd::watch(command, LIMIT)?;
     match done.status {
         Some(status) if status.success() => Ok(done),
-        Some(status) => bail!("`{}` failed ({status})", cmd::shown(command)),
-        None => bail!("`{}` hangs: stopped after {LIMIT:?}", cmd::shown(command)),
+        Some(status) => {
+            bail!("`{}` failed ({status})\n{}", cmd::shown(command), last_lines(&done.output))
+        }
+        None => {
+            let last = last_lines(&done.output);
+            bail!("`{}` hangs: stopped after {LIMIT:?}\n{last}", cmd::shown(command))
+        }
     }
+}
+
+/// What a command said last on stdout. Why it failed is most often there.
+fn last_lines(output: &str) -> String {
+    let lines: Vec<_> = output.lines().collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::unpublished;
+    use super::{LAST_LINES, last_lines, unpublished};
+
+    #[test]
+    fn the_last_lines_are_told_again() {
+        assert_eq!(last_lines(""), "");
+        assert_eq!(last_lines("one\ntwo\n"), "one\ntwo");
+        let many: String = (0..=LAST_LINES).map(|n| format!("{n}\n")).collect();
+        assert!(last_lines(&many).starts_with("1\n2\n"));
+    }
 
     #[test]
     fn members_that_are_not_published_are_found() {
