@@ -102,7 +102,7 @@ impl Host {
         let shared = Arc::new(Shared {
             name: name.into(),
             switch: Switch::new(resident.link()),
-            latency: Histogram::new(),
+            latency: Histogram::default(),
             reloads: AtomicU64::new(0),
         });
         let plugin = Plugin(shared.clone());
