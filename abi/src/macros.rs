@@ -152,10 +152,19 @@ macro_rules! __define_plugin {
                 const ENTRIES: &[$crate::plugin::Entry<__RingboxState>] = &[$(
                     $crate::plugin::Entry {
                         name: $name,
-                        call: |cx, sid, payload| {
-                            $crate::plugin::answer(cx, sid, || {
-                                $crate::plugin::Handler::call(&$x, cx, sid, payload)
-                            })
+                        call: {
+                            // Between Rust and Rust: "C" says that nothing unwinds.
+                            #[allow(improper_ctypes_definitions)]
+                            extern "C" fn call(
+                                cx: &$crate::plugin::Cx<__RingboxState>,
+                                sid: ::core::primitive::u64,
+                                payload: &[::core::primitive::u8],
+                            ) -> $crate::RawStatus {
+                                $crate::plugin::answer(cx, sid, || {
+                                    $crate::plugin::Handler::call(&$x, cx, sid, payload)
+                                })
+                            }
+                            call
                         },
                     }
                 ),*];

@@ -27,7 +27,8 @@ const _: () = assert!(NOTIFY & GENERATION_MASK == 0 && GENERATION_MASK & INDEX_M
 /// The most calls and streams that can be open in a process at one time: 2^20.
 pub const MAX_OPEN: usize = 1 << INDEX_BITS;
 
-/// The name of one call, unique for the life of the process.
+/// The name of one call, unique for the life of the process. (Of calls that expect no answer, as long as no
+/// thread makes 2^44 of them: after that some may share a number, by which nothing is ever looked up.)
 #[repr(transparent)]
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sid(u64);

@@ -69,10 +69,13 @@ impl<S> fmt::Debug for Cx<S> {
 pub struct Entry<S> {
     /// The name it is called by.
     pub name: &'static str,
-    /// What runs, and answers: what `handle` returns for it.
-    pub call: fn(&Cx<S>, u64, &[u8]) -> RawStatus,
+    /// What runs, and answers: what `handle` returns for it. It is C's, of which the compiler knows that
+    /// nothing unwinds out of it: so the function that C calls jumps to it, and makes no frame of its own.
+    pub call: EntryFn<S>,
 }
 
+#[expect(improper_ctypes_definitions, reason = "both of its ends are Rust")]
+type EntryFn<S> = extern "C" fn(&Cx<S>, u64, &[u8]) -> RawStatus;
 type OnSid<S> = fn(&Cx<S>, u64) -> Taken;
 type OnData<S> = fn(&Cx<S>, u64, &[u8]) -> Taken;
 type OnCallDone<S> = fn(&Cx<S>, u64, Status, &[u8]) -> Taken;

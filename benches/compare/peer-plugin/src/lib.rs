@@ -1,5 +1,5 @@
-//! The peer's plugin: its macro, and entries that do what ours do. Where it has several ways to
-//! answer, it takes the one that is fastest for that many bytes.
+//! The peer's plugin: its macro, and entries that do what ours do. `echo` answers as its plugins do,
+//! `lend` in the way that is fastest.
 
 #![expect(unsafe_code, reason = "the peer's macro takes unsafe functions")]
 #![expect(
@@ -16,9 +16,6 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 const FRAMES: usize = 60;
-
-/// From so many bytes on, a buffer of the host's is faster than one of the plugin's.
-const LEASE: usize = 1;
 
 static CTX: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 static HOST: AtomicPtr<NrHostVTable> = AtomicPtr::new(null_mut());
@@ -56,14 +53,15 @@ fn bytes<'a>(payload: NrBytes) -> &'a [u8] {
     unsafe { payload.as_slice() }.unwrap_or_default()
 }
 
+/// As most of the peer's plugins answer, and all that are written against its trait: with a vector.
 unsafe fn echo(sid: u64, payload: NrBytes) -> NrStatus {
-    let bytes = bytes(payload);
-    if bytes.len() >= LEASE { lease(sid, bytes) } else { send(sid, NrStatus::Ok, bytes) }
+    send(sid, NrStatus::Ok, bytes(payload))
 }
 
-/// As most of the peer's plugins answer, and all that are written against its trait: with a vector.
-unsafe fn echo_sent(sid: u64, payload: NrBytes) -> NrStatus {
-    send(sid, NrStatus::Ok, bytes(payload))
+/// Into a buffer that the host lends.
+unsafe fn lend(sid: u64, payload: NrBytes) -> NrStatus {
+    let bytes = bytes(payload);
+    if bytes.is_empty() { send(sid, NrStatus::Ok, bytes) } else { lease(sid, bytes) }
 }
 
 unsafe fn nothing(_: u64, _: NrBytes) -> NrStatus {
@@ -103,7 +101,7 @@ define_plugin! {
     shutdown: shutdown,
     entries: {
         "echo" => echo,
-        "echo-sent" => echo_sent,
+        "lend" => lend,
         "nothing" => nothing,
         "frames" => frames,
         "later" => later,

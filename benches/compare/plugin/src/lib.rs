@@ -52,7 +52,9 @@ pub extern "C" fn nylon_ring_get_plugin_ext_v1() -> *const NrPluginExt {
     &raw const EXT
 }
 
-type Entry = fn(u64, NrBytes) -> RawStatus;
+/// It contains its own panics, as its ABI says: so `handle_entry` jumps to it, as in plugins that
+/// `define_plugin!` makes.
+type Entry = extern "C" fn(u64, NrBytes) -> RawStatus;
 
 static ENTRIES: [(&str, Entry); 6] = [
     ("echo", echo),
@@ -75,33 +77,37 @@ fn bytes<'a>(payload: NrBytes) -> &'a [u8] {
     unsafe { payload.as_slice() }.unwrap_or_default()
 }
 
-fn echo(sid: u64, payload: NrBytes) -> RawStatus {
-    send(sid, RawStatus::OK, payload);
-    RawStatus::OK
-}
-
-fn nothing(_: u64, _: NrBytes) -> RawStatus {
-    RawStatus::OK
-}
-
-fn frames(sid: u64, payload: NrBytes) -> RawStatus {
-    for _ in 0..FRAMES {
+extern "C" fn echo(sid: u64, payload: NrBytes) -> RawStatus {
+    contain(|| {
         send(sid, RawStatus::OK, payload);
-    }
-    send(sid, RawStatus::STREAM_END, NrBytes::from_slice(b""));
-    RawStatus::OK
+        RawStatus::OK
+    })
 }
 
-fn later(sid: u64, payload: NrBytes) -> RawStatus {
-    if MAILBOX.post(sid, bytes(payload)) { RawStatus::OK } else { RawStatus::ERR }
+extern "C" fn nothing(_: u64, _: NrBytes) -> RawStatus {
+    contain(|| RawStatus::OK)
 }
 
-fn work(_: u64, _: NrBytes) -> RawStatus {
-    set_working(true)
+extern "C" fn frames(sid: u64, payload: NrBytes) -> RawStatus {
+    contain(|| {
+        for _ in 0..FRAMES {
+            send(sid, RawStatus::OK, payload);
+        }
+        send(sid, RawStatus::STREAM_END, NrBytes::from_slice(b""));
+        RawStatus::OK
+    })
 }
 
-fn rest(_: u64, _: NrBytes) -> RawStatus {
-    set_working(false)
+extern "C" fn later(sid: u64, payload: NrBytes) -> RawStatus {
+    contain(|| if MAILBOX.post(sid, bytes(payload)) { RawStatus::OK } else { RawStatus::ERR })
+}
+
+extern "C" fn work(_: u64, _: NrBytes) -> RawStatus {
+    contain(|| set_working(true))
+}
+
+extern "C" fn rest(_: u64, _: NrBytes) -> RawStatus {
+    contain(|| set_working(false))
 }
 
 fn set_working(wanted: bool) -> RawStatus {
@@ -157,20 +163,18 @@ unsafe extern "C" fn handle(
     req: *const NrRequest,
     payload: NrBytes,
 ) -> RawStatus {
-    contain(|| {
-        // SAFETY: null, or the host's request, lent for this call.
-        let Some(req) = (unsafe { req.as_ref() }) else { return RawStatus::INVALID };
-        match name(req.path) {
-            b"echo" => echo(sid, payload),
-            b"nothing" => nothing(sid, payload),
-            b"frames" => frames(sid, payload),
-            b"later" => later(sid, payload),
-            b"work" => work(sid, payload),
-            b"rest" => rest(sid, payload),
-            b"/request" => request(sid, req),
-            _ => RawStatus::UNSUPPORTED,
-        }
-    })
+    // SAFETY: null, or the host's request, lent for this call.
+    let Some(req) = (unsafe { req.as_ref() }) else { return RawStatus::INVALID };
+    match name(req.path) {
+        b"echo" => echo(sid, payload),
+        b"nothing" => nothing(sid, payload),
+        b"frames" => frames(sid, payload),
+        b"later" => later(sid, payload),
+        b"work" => work(sid, payload),
+        b"rest" => rest(sid, payload),
+        b"/request" => contain(|| request(sid, req)),
+        _ => RawStatus::UNSUPPORTED,
+    }
 }
 
 unsafe extern "C" fn resolve_entry(_: *mut c_void, wanted: NrStr) -> u32 {
@@ -185,8 +189,8 @@ unsafe extern "C" fn handle_entry(
     sid: u64,
     payload: NrBytes,
 ) -> RawStatus {
-    contain(|| match ENTRIES.get(entry as usize) {
+    match ENTRIES.get(entry as usize) {
         Some((_, call)) => call(sid, payload),
         None => RawStatus::INVALID,
-    })
+    }
 }

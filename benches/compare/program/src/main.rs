@@ -1,9 +1,9 @@
 //! Ringbox beside nylon-ring 0.2.2: the same work, by the same executor, in one process, in turns.
 //!
 //! Peers: `nylon-ring` with its default configuration, `nylon-ring-pinned` with a plugin that it
-//! can never unload (ours is not pinned in either), both with the fastest answers that it has, and with
-//! `-sent` the answers that its plugins mostly give; and `ffi`, which is our plugin's functions called
-//! directly with a callback that copies: the floor under any host.
+//! can never unload (ours is not pinned in either), both with the answers that its plugins give, and with
+//! `-lease` the fastest that it has; and `ffi`, which is our plugin's functions called directly with a
+//! callback that copies: the floor under any host.
 
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -45,9 +45,9 @@ fn main() -> Result<()> {
     let ffi = Ffi::load(&plugin, &copy("ffi.so"))?;
     let load = |file, pinned, echo| Peer::load(&peer_plugin, &copy(file), pinned, echo);
     let (peer, pinned) = (load("peer.so", false, "echo")?, load("pinned.so", true, "echo")?);
-    let sent = load("sent.so", false, "echo-sent")?;
-    let pinned_sent = load("pinned-sent.so", true, "echo-sent")?;
-    for peer in [&peer, &pinned, &sent, &pinned_sent] {
+    let lease = load("lease.so", false, "lend")?;
+    let pinned_lease = load("pinned-lease.so", true, "lend")?;
+    for peer in [&peer, &pinned, &lease, &pinned_lease] {
         same_work(&ours, peer)?;
     }
     same_work(&ours, &ffi)?;
@@ -57,7 +57,7 @@ fn main() -> Result<()> {
         two_threads(&mut rows, &ours, name, peer);
         deferred(&mut rows, &ours, name, peer);
     }
-    for (name, peer) in [("nylon-ring-sent", &sent), ("nylon-ring-pinned-sent", &pinned_sent)] {
+    for (name, peer) in [("nylon-ring-lease", &lease), ("nylon-ring-pinned-lease", &pinned_lease)] {
         answers(&mut rows, &ours, name, peer);
     }
     immediate(&mut rows, &ours, "ffi", &ffi);

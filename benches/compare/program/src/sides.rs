@@ -277,8 +277,10 @@ impl Ffi {
         let ext = unsafe {
             library.get::<extern "C" fn() -> *const NrPluginExt>(b"nylon_ring_get_plugin_ext_v1")
         }?();
+        // SAFETY: our plugin's static info.
+        let info = unsafe { &*info };
         // SAFETY: our plugin's static table.
-        let vtable = unsafe { &*(*info).vtable };
+        let vtable = unsafe { &*info.vtable };
         // SAFETY: as above.
         let ext = unsafe { &*ext };
         let init = vtable.init.context("our plugin has it")?;
