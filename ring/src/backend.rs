@@ -1,9 +1,10 @@
 //! The one thing that every wall around a plugin implements.
 
 use crate::error::CallError;
-use crate::refusal::Refusal;
+use crate::refusal::{self, Refusal};
 use crate::request::{EntryId, Invocation};
 use crate::sid::Sid;
+use ringbox_abi::RawStatus;
 
 /// A plugin behind its wall.
 ///
@@ -43,14 +44,21 @@ pub trait PluginBackend: Send + Sync + 'static {
         self.dispatch(sid, &Invocation::entry(name, payload))
     }
 
-    /// The same for an entry's number. (The arguments come as the ABI has them, so that a native wall
-    /// hands them on in the registers that they came in.)
+    /// The same for an entry's number.
     ///
     /// # Errors
     /// As for `dispatch`.
     #[inline]
     fn dispatch_entry(&self, entry: EntryId, sid: Sid, payload: &[u8]) -> Result<(), Refusal> {
         self.dispatch(sid, &Invocation::entry_id(entry, payload))
+    }
+
+    /// The same as the ABI has it, which is how the ring asks for it: a native wall jumps to the plugin's
+    /// function with the arguments where they are, and what that returns goes straight to the ring.
+    #[doc(hidden)]
+    #[inline]
+    fn dispatch_entry_raw(&self, entry: EntryId, sid: Sid, payload: &[u8]) -> RawStatus {
+        refusal::leave(self.dispatch_entry(entry, sid, payload))
     }
 
     /// The number of an entry, for calls that don't look its name up.

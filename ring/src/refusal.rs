@@ -8,7 +8,9 @@
 
 use crate::error::CallError;
 use ringbox_abi::{RawStatus, Status};
+use std::cell::Cell;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::num::NonZero;
 use std::ptr::{NonNull, without_provenance_mut};
 
@@ -71,6 +73,43 @@ impl Refusal {
     fn error(&self) -> Option<&CallError> {
         // SAFETY: larger than any status, it is the box of `from`, which this value owns.
         (self.0.addr().get() > ZERO).then(|| unsafe { unboxed(self.0).as_ref() })
+    }
+}
+
+/// What [`leave`] returns where there is a refusal. A plugin may say it too, and then nothing is left.
+const LEFT: RawStatus = RawStatus(u32::MAX);
+
+thread_local! {
+    /// The refusal of the dispatch that this thread comes back from. It needs no destructor: whoever
+    /// called the dispatch takes it at once.
+    static HERE: Cell<Option<ManuallyDrop<Refusal>>> = const { Cell::new(None) };
+}
+
+/// What a dispatch came to, as the plugin's own function would return it: a refusal is left for
+/// [`find`], which comes next on this thread.
+#[inline(always)]
+pub(crate) fn leave(result: Result<(), Refusal>) -> RawStatus {
+    match result {
+        Ok(()) => RawStatus::OK,
+        Err(refusal) => {
+            HERE.set(Some(ManuallyDrop::new(refusal)));
+            LEFT
+        }
+    }
+}
+
+/// What a dispatch came to that returned this: the plugin's function, or [`leave`].
+#[inline(always)]
+pub(crate) fn find(status: RawStatus) -> Result<(), Refusal> {
+    if status == RawStatus::OK { Ok(()) } else { Err(found(status)) }
+}
+
+#[cold]
+#[inline(never)]
+fn found(status: RawStatus) -> Refusal {
+    match HERE.take() {
+        Some(refusal) if status == LEFT => ManuallyDrop::into_inner(refusal),
+        _ => Refusal::from_raw(status),
     }
 }
 
@@ -164,6 +203,18 @@ mod tests {
             assert_eq!(refusal, refusal.clone());
             let status = RawStatus(raw).meaning();
             assert_eq!(CallError::from(refusal), CallError::Refused { status });
+        }
+    }
+
+    #[test]
+    fn what_a_dispatch_came_to_is_found_where_it_was_left() {
+        for refusal in [Refusal::new(Status::Ok), Refusal::from(CallError::QueueFull)] {
+            assert_eq!(find(leave(Err(refusal.clone()))), Err(refusal));
+        }
+        assert_eq!(find(leave(Ok(()))), Ok(()));
+        // What a plugin says by itself is its own, whatever was left before.
+        for raw in [1, 77, LEFT.0] {
+            assert_eq!(find(RawStatus(raw)), Err(Refusal::from_raw(RawStatus(raw))));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a caller asks of a plugin, borrowed for the time of the dispatch.
 
 use crate::backend::PluginBackend;
-use crate::refusal::Refusal;
+use crate::refusal::{self, Refusal};
 use crate::sid::Sid;
 
 /// A request as the plugin sees it.
@@ -183,6 +183,6 @@ impl Ask for Numbered<'_> {
 
     #[inline(always)]
     fn hand_to(self, backend: &dyn PluginBackend, sid: Sid) -> Result<(), Refusal> {
-        backend.dispatch_entry(self.entry, sid, self.payload)
+        refusal::find(backend.dispatch_entry_raw(self.entry, sid, self.payload))
     }
 }

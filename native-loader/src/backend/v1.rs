@@ -98,9 +98,14 @@ impl PluginBackend for V1 {
 
     #[inline]
     fn dispatch_entry(&self, entry: EntryId, sid: Sid, payload: &[u8]) -> Result<(), Refusal> {
+        taken(self.dispatch_entry_raw(entry, sid, payload))
+    }
+
+    #[inline]
+    fn dispatch_entry_raw(&self, entry: EntryId, sid: Sid, payload: &[u8]) -> RawStatus {
         let payload = NrBytes::from_slice(payload);
         // SAFETY: the plugin's function and context, with a view that is borrowed for it.
-        taken(unsafe { (self.handle_entry)(self.ctx.0, entry.as_raw(), sid.as_raw(), payload) })
+        unsafe { (self.handle_entry)(self.ctx.0, entry.as_raw(), sid.as_raw(), payload) }
     }
 
     fn resolve(&self, name: &str) -> Option<EntryId> {
