@@ -153,9 +153,9 @@ macro_rules! __define_plugin {
                     $crate::plugin::Entry {
                         name: $name,
                         call: {
-                            // Between Rust and Rust: "C" says that nothing unwinds.
-                            #[allow(improper_ctypes_definitions)]
-                            extern "C" fn call(
+                            // Between Rust and Rust: "C" says that nothing unwinds. Its name is seen
+                            // by the author's expression.
+                            extern "C" fn __ringbox_entry(
                                 cx: &$crate::plugin::Cx<__RingboxState>,
                                 sid: ::core::primitive::u64,
                                 payload: &[::core::primitive::u8],
@@ -164,7 +164,7 @@ macro_rules! __define_plugin {
                                     $crate::plugin::Handler::call(&$x, cx, sid, payload)
                                 })
                             }
-                            call
+                            __ringbox_entry
                         },
                     }
                 ),*];

@@ -162,6 +162,10 @@ mod full {
         cx.host().send_result(token, status, payload);
     }
 
+    fn call(_sid: u64, payload: &[u8]) -> Vec<u8> {
+        payload.to_vec()
+    }
+
     define_plugin! {
         name: "full",
         version: "1.2.3",
@@ -183,6 +187,7 @@ mod full {
             "leased" => leased,
             "asks" => asks,
             "closure" => |_sid: u64, _payload: &[u8]| "closed",
+            "named as anything" => call,
         },
         fallback: request,
         stream_data: data,
@@ -271,9 +276,12 @@ fn entries_answer(plugin: &Loaded) {
     assert_eq!(plugin.call(7, "closure", b""), RawStatus::OK);
     assert_eq!(host.next(), seen("send_result", 7, RawStatus::OK, b"closed"));
 
+    assert_eq!(plugin.call(7, "named as anything", b"own"), RawStatus::OK);
+    assert_eq!(host.next(), seen("send_result", 7, RawStatus::OK, b"own"));
+
     assert_eq!(plugin.resolve("nobody"), NR_NO_ENTRY);
     assert_eq!(plugin.call_by_id(8, NR_NO_ENTRY, b""), RawStatus::INVALID);
-    assert_eq!(plugin.call_by_id(8, 14, b""), RawStatus::INVALID);
+    assert_eq!(plugin.call_by_id(8, 15, b""), RawStatus::INVALID);
 
     for status in [RawStatus::UNSUPPORTED, RawStatus::PANIC, RawStatus(99)] {
         assert_eq!(plugin.call(9, "hands back", &[status.0 as u8]), status);

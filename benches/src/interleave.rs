@@ -49,6 +49,9 @@ pub struct Rows {
     rows: Vec<Row>,
 }
 
+/// What names of rows begin with.
+const FAMILIES: [&str; 3] = ["ring/", "native/", "wasm/"];
+
 impl Rows {
     /// Measures by `plan`, and only rows whose name contains `only`.
     pub fn new(plan: Plan, only: Option<String>, commit: String) -> Self {
@@ -60,9 +63,11 @@ impl Rows {
         self.only.as_deref().is_none_or(|only| name.contains(only))
     }
 
-    /// Whether a row whose name begins like this may be among those that were asked for.
-    pub fn wants_any(&self, start: &str) -> bool {
-        self.only.as_deref().is_none_or(|only| only.contains(start) || start.contains(only))
+    /// Whether a row of that family may be among those that were asked for: a pattern that begins with no
+    /// family may be found in each.
+    pub fn wants_any(&self, family: &str) -> bool {
+        let names_one = |only: &str| FAMILIES.iter().any(|family| only.starts_with(family));
+        self.only.as_deref().is_none_or(|only| only.starts_with(family) || !names_one(only))
     }
 
     /// Measures a row. Each side is told how often to do its work, and says how long
@@ -184,6 +189,19 @@ mod tests {
         rows.row("twice", "once", |n| spin(2 * n), spin);
         let row = &rows.into_rows()[0];
         assert!(row.ratio > 1.2 && row.ratio_ci95_hi >= row.ratio, "{row:?}");
+    }
+
+    #[test]
+    fn a_pattern_that_names_no_family_may_be_in_each() {
+        let plan = Plan { rounds: 1, slice: Duration::from_millis(1) };
+        let wants = |only: &str, family| {
+            Rows::new(plan, Some(only.to_owned()), String::new()).wants_any(family)
+        };
+        for only in ["contended", "128B", "wasm", "wasm/unary", "unary/128B"] {
+            assert!(wants(only, "wasm/"), "{only}");
+        }
+        assert!(!wants("native/unary", "wasm/") && !wants("ring/", "wasm/"));
+        assert!(Rows::new(plan, None, String::new()).wants_any("wasm/"));
     }
 
     #[test]

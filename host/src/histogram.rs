@@ -146,6 +146,7 @@ mod tests {
         }
         assert_eq!(Histogram::default().read().quantile(0.5), None);
     }
+
     #[test]
     fn what_threads_count_apart_is_read_as_one() {
         let histogram = Histogram::default();

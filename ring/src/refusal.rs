@@ -1,7 +1,8 @@
 //! `Refusal`: why a backend did not take a call, in one word.
 //!
-//! Every dispatch returns it or nothing, so it comes in a register: the plugin's own status, or where
-//! to find what else there is to say. (`std::io::Error` is made alike.) A status is the word as it
+//! A dispatch returns it or nothing, so it comes in a register: the plugin's own status, or where to find
+//! what else there is to say. (Of a call by number what comes is a status alone, as from the plugin's own
+//! function, and all else is left for the thread to [`find`].) (`std::io::Error` is made alike.) A status is the word as it
 //! came, so that [`Refusal::unless_ok`] does nothing at all.
 
 #![expect(unsafe_code, reason = "one word is a number or a box, as its size says")]
@@ -212,7 +213,7 @@ mod tests {
             assert_eq!(find(leave(Err(refusal.clone()))), Err(refusal));
         }
         assert_eq!(find(leave(Ok(()))), Ok(()));
-        // What a plugin says by itself is its own, whatever was left before.
+        // What a plugin says by itself is its own.
         for raw in [1, 77, LEFT.0] {
             assert_eq!(find(RawStatus(raw)), Err(Refusal::from_raw(RawStatus(raw))));
         }

@@ -48,6 +48,36 @@ impl<F: Fn(Port, Sid, &[u8]) + Send + Sync + 'static> PluginBackend for Plugin<F
     }
 }
 
+/// A plugin that refuses calls of its entries, each for a reason of its own.
+struct Refuses;
+
+impl PluginBackend for Refuses {
+    fn dispatch(&self, _: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
+        let Target::Entry(entry) = call.target else { return Ok(()) };
+        Err(match entry.as_raw() {
+            0 => CallError::QueueFull.into(),
+            number => Refusal::from_raw(RawStatus(number)),
+        })
+    }
+}
+
+#[test]
+fn a_refusal_of_a_call_by_number_is_the_backends_own() {
+    let link = Opening::new("refuses", Limits::default()).unwrap().attach(Refuses).detach();
+    let refused = |number| {
+        let entry = EntryId::from_raw(number);
+        link.notify(Numbered { entry, payload: b"" })
+    };
+    let status = |number| CallError::Refused { status: RawStatus(number).meaning() };
+    assert_eq!(refused(0), Err(CallError::QueueFull));
+    for number in [1, 77, u32::MAX, 77] {
+        assert_eq!(refused(number), Err(status(number)));
+    }
+    let call = link.call(Numbered { entry: EntryId::from_raw(0), payload: b"" });
+    assert_eq!(call.err(), Some(CallError::QueueFull));
+    assert_eq!(link.unload(AT_ONCE), Ok(()));
+}
+
 struct Loaded {
     link: Link,
     port: Port,

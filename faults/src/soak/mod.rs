@@ -116,13 +116,18 @@ impl Run {
         }
     }
 
-    /// Everybody stands still, and what they left behind has ended.
-    fn still(&self) -> Gauge {
+    /// Everybody stands still, and what they left behind has ended. Returns what there is then, and how
+    /// much memory there was before hostile components were renewed.
+    fn still(&self) -> (Gauge, u64) {
         let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        if let Err(left) = self.stage.settle().and_then(|()| self.stage.renew()) {
+        if let Err(left) = self.stage.settle() {
             self.complain(left);
         }
-        Gauge::read()
+        let worn = Gauge::read().resident;
+        if let Err(left) = self.stage.renew() {
+            self.complain(left);
+        }
+        (Gauge::read(), worn)
     }
 }
 
@@ -149,7 +154,7 @@ pub fn soak(options: Options, say: fn(&str)) -> Result<(), Vec<String>> {
     let mut dice = Dice::new(options.seed);
     (0..run.tally.len()).for_each(|at| provoke(&run, at, 1, &mut dice));
     (0..5).for_each(|_| meet(&run, &mut dice));
-    let begun = run.still();
+    let (begun, _) = run.still();
     say(&format!("begins: {begun} (before any plugin: {bare})"));
     run.desks.iter().for_each(|desk| desk.begin("starting".to_owned()));
     let half = thread::scope(|scope| {
@@ -167,9 +172,9 @@ pub fn soak(options: Options, say: fn(&str)) -> Result<(), Vec<String>> {
         }
         oversee(run, options.duration, say)
     });
-    let end = run.still();
-    say(&format!("ends: {end}"));
-    let mut wrong = judge::left(&Measured { begun, half, end }, options.duration);
+    let (end, worn) = run.still();
+    say(&format!("ends: {end} ({worn} KiB before all was renewed)"));
+    let mut wrong = judge::left(&Measured { begun, half, end, worn }, options.duration);
     wrong.extend(judge::seldom(run.tally.reached(), options.duration));
     wrong.extend(run.stage.end());
     wrong.extend(panics.end().into_iter().map(|panic| format!("a panic of the host's: {panic}")));
@@ -195,9 +200,9 @@ fn oversee(run: &Run, duration: Duration, say: fn(&str)) -> Option<Half> {
         thread::park_timeout(Duration::from_millis(100));
         if half.is_none() && begun.elapsed() > duration / 2 {
             desk.begin("the overseer: having everybody stand still".to_owned());
-            let gauge = run.still();
-            say(&format!("half-way: {gauge}"));
-            half = Some(Half { gauge, met: run.strangers.met() });
+            let (gauge, worn) = run.still();
+            say(&format!("half-way: {gauge} ({worn} KiB before all was renewed)"));
+            half = Some(Half { gauge, worn, met: run.strangers.met() });
         }
         if said.elapsed() > PROGRESS {
             said = Instant::now();

@@ -1,5 +1,5 @@
-//! The peer's plugin: its macro, and entries that do what ours do. `echo` answers as its plugins do,
-//! `lend` in the way that is fastest.
+//! The peer's plugin: its macro, and entries that do what ours do. `echo` answers with a vector, `lend` in
+//! the way that is fastest for bytes which have to be written.
 
 #![expect(unsafe_code, reason = "the peer's macro takes unsafe functions")]
 #![expect(
@@ -53,7 +53,7 @@ fn bytes<'a>(payload: NrBytes) -> &'a [u8] {
     unsafe { payload.as_slice() }.unwrap_or_default()
 }
 
-/// As most of the peer's plugins answer, and all that are written against its trait: with a vector.
+/// By `send_result`, with a vector.
 unsafe fn echo(sid: u64, payload: NrBytes) -> NrStatus {
     send(sid, NrStatus::Ok, bytes(payload))
 }
