@@ -56,7 +56,7 @@ impl PluginBackend for Inline {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn dispatch_entry(&self, entry: EntryId, sid: Sid, payload: &[u8]) -> Result<(), Refusal> {
         match entry {
             ECHO => {

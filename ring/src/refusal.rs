@@ -1,9 +1,11 @@
 //! `Refusal`: why a backend did not take a call, in one word.
 //!
 //! A dispatch returns it or nothing, so it comes in a register: the plugin's own status, or where to find
-//! what else there is to say. (Of a call by number what comes is a status alone, as from the plugin's own
-//! function, and all else is left for the thread to [`find`].) (`std::io::Error` is made alike.) A status is the word as it
-//! came, so that [`Refusal::unless_ok`] does nothing at all.
+//! what else there is to say. (`std::io::Error` is made alike.) A status is the word as it came, so that
+//! [`Refusal::unless_ok`] does nothing at all.
+//!
+//! Of a call by number a status alone comes, as from the plugin's own function. What else there is to say
+//! is left for the thread to [`find`].
 
 #![expect(unsafe_code, reason = "one word is a number or a box, as its size says")]
 

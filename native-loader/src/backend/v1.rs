@@ -78,7 +78,7 @@ impl PluginBackend for V1 {
     #[inline]
     fn dispatch(&self, sid: Sid, call: &Invocation<'_>) -> Result<(), Refusal> {
         match &call.target {
-            Target::Entry(entry) => self.dispatch_entry(*entry, sid, call.payload),
+            Target::Entry(entry) => taken(self.dispatch_entry_raw(*entry, sid, call.payload)),
             Target::Request(request) => with_request(request, |request| {
                 let payload = NrBytes::from_slice(call.payload);
                 // SAFETY: the plugin's function and context, with a request and a view that are
@@ -94,11 +94,6 @@ impl PluginBackend for V1 {
         // SAFETY: the plugin's function and context, with a request and a view that are borrowed
         // for it.
         taken(unsafe { (self.handle)(self.ctx.0, sid.as_raw(), &raw const request, payload) })
-    }
-
-    #[inline]
-    fn dispatch_entry(&self, entry: EntryId, sid: Sid, payload: &[u8]) -> Result<(), Refusal> {
-        taken(self.dispatch_entry_raw(entry, sid, payload))
     }
 
     #[inline]

@@ -259,16 +259,12 @@ fn quiet(command: &mut Command) -> Result<String> {
 
 fn must_pass(command: &mut Command) -> Result<Finished> {
     let done = cmd::watch(command, LIMIT)?;
-    match done.status {
-        Some(status) if status.success() => Ok(done),
-        Some(status) => {
-            bail!("`{}` failed ({status})\n{}", cmd::shown(command), last_lines(&done.output))
-        }
-        None => {
-            let last = last_lines(&done.output);
-            bail!("`{}` hangs: stopped after {LIMIT:?}\n{last}", cmd::shown(command))
-        }
-    }
+    let why = match done.status {
+        Some(status) if status.success() => return Ok(done),
+        Some(status) => format!("failed ({status})"),
+        None => format!("hangs: stopped after {LIMIT:?}"),
+    };
+    bail!("`{}` {why}\n{}", cmd::shown(command), last_lines(&done.output))
 }
 
 /// What a command said last on stdout. Why it failed is most often there.

@@ -85,7 +85,7 @@ extern "C" fn echo(sid: u64, payload: NrBytes) -> RawStatus {
 }
 
 extern "C" fn nothing(_: u64, _: NrBytes) -> RawStatus {
-    contain(|| RawStatus::OK)
+    RawStatus::OK
 }
 
 extern "C" fn frames(sid: u64, payload: NrBytes) -> RawStatus {
@@ -103,18 +103,20 @@ extern "C" fn later(sid: u64, payload: NrBytes) -> RawStatus {
 }
 
 extern "C" fn work(_: u64, _: NrBytes) -> RawStatus {
-    contain(|| set_working(true))
+    set_working(true)
 }
 
 extern "C" fn rest(_: u64, _: NrBytes) -> RawStatus {
-    contain(|| set_working(false))
+    set_working(false)
 }
 
 fn set_working(wanted: bool) -> RawStatus {
-    MAILBOX.set_working(wanted, |sid, bytes| {
-        send(sid, RawStatus::OK, NrBytes::from_slice(bytes));
-    });
-    RawStatus::OK
+    contain(|| {
+        MAILBOX.set_working(wanted, |sid, bytes| {
+            send(sid, RawStatus::OK, NrBytes::from_slice(bytes));
+        });
+        RawStatus::OK
+    })
 }
 
 /// Reads every header, and answers with what they add up to.

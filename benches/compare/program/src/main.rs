@@ -1,8 +1,8 @@
 //! Ringbox beside nylon-ring 0.2.2: the same work, by the same executor, in one process, in turns.
 //!
 //! Peers: `nylon-ring` with its default configuration, `nylon-ring-pinned` with a plugin that it
-//! can never unload (ours is not pinned in either), both answered by `send_result`, and with
-//! `-lease` in the way that is fastest for an echo; and `ffi`, which is our plugin's functions called directly with a
+//! can never unload (ours is not pinned in either), both answered by `send_result`, and with `-lease` in
+//! the way that is fastest for an echo; and `ffi`, which is our plugin's functions called directly with a
 //! callback that copies: the floor under any host.
 
 #[cfg(feature = "sandbox")]
