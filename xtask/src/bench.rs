@@ -33,18 +33,19 @@ pub(crate) struct Args {
 
 pub(crate) fn run(checkout: &Checkout, args: &Args) -> Result<Verdict> {
     println!("building the routing core's benchmark, the comparison and its plugins");
-    let bench = ["bench", "--package", "ringbox-benches", "--bench", "ring"];
-    cmd::run(cmd::cargo(checkout.root(), bench).arg("--no-run"))?;
     let target = checkout.target().join("compare");
-    let compare = checkout.root().join(COMPARE);
-    let build = ["build", "--release", "--locked", "--workspace"];
-    cmd::run(cmd::cargo(&compare, build).arg("--target-dir").arg(&target))?;
+    // First what may lack something, and then what takes ten minutes.
     let guests = checkout.root().join(GUESTS);
     let mut build =
         cmd::cargo(&guests, ["build", "--profile", "component", "--locked", "--target", BARE]);
     build.args(["--package", "bench", "--package", "bench-sdk"]);
     cmd::run(build.arg("--target-dir").arg(target.join("guests")))
         .context("the component was not built: `cargo xtask setup` adds what it needs")?;
+    let bench = ["bench", "--package", "ringbox-benches", "--bench", "ring"];
+    cmd::run(cmd::cargo(checkout.root(), bench).arg("--no-run"))?;
+    let compare = checkout.root().join(COMPARE);
+    let build = ["build", "--release", "--locked", "--workspace"];
+    cmd::run(cmd::cargo(&compare, build).arg("--target-dir").arg(&target))?;
 
     let scratch = checkout.target().join("bench");
     fs::create_dir_all(&scratch)?;
