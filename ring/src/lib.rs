@@ -28,7 +28,7 @@
 //! | `load` | the word that names one load of a plugin, and its instances |
 //! | `link`, `port` | the caller's side and the plugin's |
 //! | `numbers` | which plugin has which number, and what it did |
-//! | `turn` | one at a time: whoever has the turn runs what queued |
+//! | `turn`, `backlog` | one at a time: whoever has the turn runs what queued |
 //! | `switch` | a link that is replaced while it is in use |
 //! | `call`, `stream`, `wake` | waiting |
 //! | `backend`, `request`, `refusal`, `limits`, `state`, `metrics`, `error` | what the names say |
@@ -39,6 +39,7 @@
 )]
 
 mod backend;
+mod backlog;
 mod call;
 mod clock;
 mod error;
@@ -71,6 +72,7 @@ mod turn;
 mod wake;
 
 pub use backend::PluginBackend;
+pub use backlog::Claimed;
 pub use call::{Call, Reply, Timed};
 pub use error::{
     BadRequest, CallError, Fault, LinkError, Quarantine, StateError, TrapCause, Trapped,

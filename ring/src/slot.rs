@@ -9,7 +9,7 @@
 //! | `INSIDE` | payload: the calling thread, see below | dispatch returns: `OPEN`; else as `OPEN` |
 //! | `OPEN` | waker: the waiter | claim, registration, answer from inside dispatch, cancel |
 //! | `OPEN_WAITED` | waker: whoever leaves this state | claim (takes the waker), re-registration, cancel |
-//! | `FILL` | payload, and the waker taken: the answering thread | publishing; the waiter's cancel makes it `FILL_GONE` |
+//! | `FILL` | payload, and the waker, taken or in its cell: the answering thread | publishing; the waiter's cancel makes it `FILL_GONE` |
 //! | `FILL_GONE` | the same | the answering thread sees it when it publishes, and frees the slot |
 //! | `READY` | everything: the waiter, then its reply | release to `FREE` of the next generation |
 //! | `ENDED` | the same; the host ended the call, not the plugin | the same |
@@ -374,23 +374,19 @@ impl Slot {
     /// Gives the call to another port. Its waiter notices nothing.
     #[cold]
     pub(crate) fn hand_over(&self, sid: Sid, mine: impl Fn(&Self) -> bool, to: *mut ()) -> Outcome {
-        let waker = match self.claim(sid, mine) {
-            Ok(waker) => waker,
+        let state = match self.claim_leaving_waker(sid, mine) {
+            Ok(state) => state,
             Err(reason) => return Outcome::Dropped(reason),
         };
         // Its answer comes soon.
         // SAFETY: the word is FILL, so the payload is this thread's.
         self.payload.with(|payload| unsafe { &*payload }.expect_answer());
-        if let Some(waker) = &waker {
-            near::will_write(waker.data(), size_of::<[usize; 2]>());
+        if state == OPEN_WAITED {
+            // SAFETY: and so is the waker.
+            let data = self.waker.with(|waker| unsafe { (*waker).as_ref() }.map(Waker::data));
+            data.into_iter().for_each(|data| near::will_write(data, size_of::<[usize; 2]>()));
         }
         self.owner.store(to, Release);
-        let state = if let Some(waker) = waker {
-            self.put_waker(waker);
-            OPEN_WAITED
-        } else {
-            OPEN
-        };
         if self.swap_state(word(sid, FILL), word(sid, state)) {
             return Outcome::Delivered(None);
         }
@@ -415,6 +411,14 @@ impl Slot {
     /// `OPEN` or `OPEN_WAITED` to `FILL`, with the waker if there was one.
     #[inline(always)]
     fn claim(&self, sid: Sid, mine: impl Fn(&Self) -> bool) -> Result<Option<Waker>, Reason> {
+        let state = self.claim_leaving_waker(sid, mine)?;
+        Ok(if state == OPEN_WAITED { self.take_waker() } else { None })
+    }
+
+    /// The same, with the waker left where it is. What the state was: `OPEN_WAITED` if there is one,
+    /// else `OPEN`.
+    #[inline(always)]
+    fn claim_leaving_waker(&self, sid: Sid, mine: impl Fn(&Self) -> bool) -> Result<u64, Reason> {
         let mut now = self.word.load(Acquire);
         loop {
             if now & GENERATION_MASK != sid.generation() {
@@ -435,8 +439,7 @@ impl Slot {
                 return Err(why_over(sid, now));
             }
             match self.word.compare_exchange(now, word(sid, FILL), Acquire, Acquire) {
-                Ok(_) if state == OPEN_WAITED => return Ok(self.take_waker()),
-                Ok(_) => return Ok(None),
+                Ok(_) => return Ok(if state == OPEN_WAITED { state } else { OPEN }),
                 Err(newer) => now = newer,
             }
         }

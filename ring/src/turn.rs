@@ -10,8 +10,8 @@
 //!
 //! | field | who may touch it, when |
 //! |---|---|
-//! | `content` | whoever has the turn |
-//! | `queue` | anybody, under its lock, which is held for a push or a pop and nothing else |
+//! | `inside` | whoever has the turn |
+//! | `backlog` | anybody, as it says itself |
 //!
 //! Nobody waits until the turn is free. Who doesn't get it leaves a job in the queue, and then says
 //! so in `word`: either the holder finds that when it lets go, or there is no holder any more, and
@@ -25,11 +25,10 @@
 
 #![expect(unsafe_code, reason = "the word says who may touch the content")]
 
-use crate::near;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Relaxed, SeqCst, UnsafeCell};
-use std::collections::VecDeque;
+use crate::backlog::{Apart, Backlog, Claimed, Taker};
+use crate::sid::Sid;
+use crate::sync::{AtomicU64, Relaxed, SeqCst, UnsafeCell};
 use std::fmt;
-use std::sync::PoisonError;
 
 const HELD: u64 = 1;
 const MORE: u64 = 2;
@@ -42,26 +41,22 @@ const FLAGS: u64 = HELD | MORE | WARM;
 /// thread that makes one call after the other needs in between.
 const LOOKS: u32 = if cfg!(loom) { 1 } else { 24 };
 
-/// For how many jobs an empty queue keeps room. What a burst needed beyond that is given back.
-const KEPT: usize = 64;
-
 /// Something that one thread at a time has, and a queue of what the others want done with it.
 pub struct Turn<C, J> {
-    word: AtomicU64,
-    queue: Mutex<Queue<J>>,
-    content: UnsafeCell<C>,
+    word: Apart<AtomicU64>,
+    inside: Apart<UnsafeCell<Inside<C, J>>>,
+    backlog: Backlog<J>,
     most_jobs: usize,
     most_bytes: usize,
 }
 
-struct Queue<J> {
-    jobs: VecDeque<(J, Option<usize>)>,
-    counted: usize,
-    bytes: usize,
+struct Inside<C, J> {
+    content: C,
+    taker: Taker<J>,
 }
 
-// SAFETY: the content goes from thread to thread with the turn, never shared (`Holding`); jobs go
-// through a mutex.
+// SAFETY: what is inside goes from thread to thread with the turn, never shared (`Holding`), and so
+// do jobs.
 unsafe impl<C: Send, J: Send> Sync for Turn<C, J> {}
 
 /// The queue has as much as it can hold. The job comes back.
@@ -79,9 +74,9 @@ impl<C, J> Turn<C, J> {
     /// A turn that nobody has, with room for so many jobs and so many bytes of them.
     pub fn new(content: C, most_jobs: usize, most_bytes: usize) -> Self {
         Self {
-            word: AtomicU64::new(NOBODY),
-            queue: Mutex::new(Queue { jobs: VecDeque::new(), counted: 0, bytes: 0 }),
-            content: UnsafeCell::new(content),
+            word: Apart(AtomicU64::new(NOBODY)),
+            inside: Apart(UnsafeCell::new(Inside { content, taker: Taker::new() })),
+            backlog: Backlog::new(),
             most_jobs,
             most_bytes,
         }
@@ -91,7 +86,7 @@ impl<C, J> Turn<C, J> {
     #[inline(always)]
     pub fn take(&self) -> Option<Holding<'_, C, J>> {
         let me = me();
-        let now = self.word.load(Relaxed);
+        let now = self.word.0.load(Relaxed);
         if now & !WARM == me && self.swap(now, now | HELD) {
             return Some(Holding { turn: self });
         }
@@ -107,53 +102,49 @@ impl<C, J> Turn<C, J> {
                 return None;
             }
             if stays(now, me, &mut looks) {
-                now = self.word.load(Relaxed);
+                now = self.word.0.load(Relaxed);
                 continue;
             }
             if self.swap(now, me | HELD) {
                 return Some(Holding { turn: self });
             }
-            now = self.word.load(Relaxed);
+            now = self.word.0.load(Relaxed);
         }
     }
 
     #[inline(always)]
     fn swap(&self, now: u64, next: u64) -> bool {
-        self.word.compare_exchange(now, next, SeqCst, Relaxed).is_ok()
+        self.word.0.compare_exchange(now, next, SeqCst, Relaxed).is_ok()
     }
 
     /// Leaves a job of so many bytes for whoever has the turn. If that is nobody any more, it is
-    /// now this thread.
+    /// now this thread. By its sid a call's job is found.
     ///
     /// # Errors
     /// The queue is full.
-    pub fn push(&self, job: J, bytes: usize) -> Result<Option<Holding<'_, C, J>>, Full<J>> {
-        let mut queue = self.queue();
-        let fits =
-            queue.counted < self.most_jobs && bytes <= self.most_bytes.saturating_sub(queue.bytes);
-        if !fits {
-            return Err(Full(job));
-        }
-        queue.counted += 1;
-        queue.bytes += bytes;
-        queue.jobs.push_back((job, Some(bytes)));
-        drop(queue);
+    pub fn push(
+        &self,
+        job: J,
+        sid: Option<Sid>,
+        bytes: usize,
+    ) -> Result<Option<Holding<'_, C, J>>, Full<J>> {
+        self.backlog.push(job, sid, bytes, self.most_jobs, self.most_bytes).map_err(Full)?;
         Ok(self.tell())
     }
 
     /// The same for a job that is not counted, since something else bounds how many there are.
-    pub fn push_uncounted(&self, job: J) -> Option<Holding<'_, C, J>> {
-        self.queue().jobs.push_back((job, None));
+    pub fn push_uncounted(&self, job: J, sid: Option<Sid>) -> Option<Holding<'_, C, J>> {
+        self.backlog.push_uncounted(job, sid);
         self.tell()
     }
 
     /// Makes the holder look into the queue, or this thread the holder.
     fn tell(&self) -> Option<Holding<'_, C, J>> {
         let (me, mut looks) = (me(), 0);
-        let mut now = self.word.load(Relaxed);
+        let mut now = self.word.0.load(Relaxed);
         loop {
             if now & HELD == 0 && stays(now, me, &mut looks) {
-                now = self.word.load(Relaxed);
+                now = self.word.0.load(Relaxed);
                 continue;
             }
             let next = if now & HELD == 0 {
@@ -165,7 +156,7 @@ impl<C, J> Turn<C, J> {
                 now | MORE | WARM
             };
             // A swap even where nothing changes: a plain look could be out of date.
-            match self.word.compare_exchange(now, next, SeqCst, Relaxed) {
+            match self.word.0.compare_exchange(now, next, SeqCst, Relaxed) {
                 Ok(_) if now & HELD == 0 => return Some(Holding { turn: self }),
                 Ok(_) => return None,
                 Err(seen) => now = seen,
@@ -173,28 +164,24 @@ impl<C, J> Turn<C, J> {
         }
     }
 
-    /// Takes the first job for which `wanted` holds out of the queue.
-    pub fn remove(&self, wanted: impl Fn(&J) -> bool) -> Option<J> {
-        let mut queue = self.queue();
-        let at = queue.jobs.iter().position(|(job, _)| wanted(job))?;
-        let (job, bytes) = queue.jobs.remove(at)?;
-        queue.forget(bytes);
-        Some(job)
+    /// Takes a call's job out of the queue.
+    pub fn remove(&self, sid: Sid) -> Option<J> {
+        self.backlog.remove(sid)
     }
 
-    /// Whether a job for which `wanted` holds is in the queue.
-    pub fn has(&self, wanted: impl Fn(&J) -> bool) -> bool {
-        self.queue().jobs.iter().any(|(job, _)| wanted(job))
+    /// Whether a call's job is in the queue.
+    pub fn has(&self, sid: Sid) -> bool {
+        self.backlog.has(sid)
     }
 
     /// How many jobs are in the queue.
     pub fn queued(&self) -> usize {
-        self.queue().jobs.len()
+        self.backlog.len()
     }
 
     /// Whether somebody has the turn.
     pub fn is_held(&self) -> bool {
-        self.word.load(SeqCst) & HELD != 0
+        self.word.0.load(SeqCst) & HELD != 0
     }
 
     /// Takes the turn over from whoever dropped it without releasing it.
@@ -204,10 +191,6 @@ impl<C, J> Turn<C, J> {
     /// done with it happened before.
     pub unsafe fn take_over(&self) -> Holding<'_, C, J> {
         Holding { turn: self }
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue<J>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -246,52 +229,53 @@ fn pause() {
     loom::thread::yield_now();
 }
 
-impl<J> Queue<J> {
-    fn forget(&mut self, bytes: Option<usize>) {
-        if let Some(bytes) = bytes {
-            self.counted -= 1;
-            self.bytes -= bytes;
-        }
-    }
-}
-
 impl<'a, C, J> Holding<'a, C, J> {
     /// What the turn is about.
     #[inline(always)]
     pub fn content(&mut self) -> &mut C {
-        self.turn.content.with_mut(|content| {
+        &mut self.inside().content
+    }
+
+    #[inline(always)]
+    fn inside(&mut self) -> &mut Inside<C, J> {
+        self.turn.inside.0.with_mut(|inside| {
             // SAFETY: there is one `Holding` at a time (the word says so, and `take_over` asks for
             // it), and the reference borrows it.
-            unsafe { &mut *content }
+            unsafe { &mut *inside }
         })
     }
 
-    /// The next job in the queue. The one behind it is fetched meanwhile, and shown to `ahead`, which
-    /// may have what that needs fetched too, and do nothing else: the queue is locked.
-    pub fn pop(&mut self, ahead: impl FnOnce(&J)) -> Option<J> {
-        let mut queue = self.turn.queue();
-        let (job, bytes) = queue.jobs.pop_front()?;
-        queue.forget(bytes);
-        if queue.jobs.is_empty() && queue.jobs.capacity() > KEPT {
-            queue.jobs.shrink_to(KEPT);
-        }
-        if let Some(next) = queue.jobs.front() {
-            near::will_read(std::ptr::from_ref(next), size_of_val(next));
-            ahead(&next.0);
-        }
-        Some(job)
+    /// The next job in the queue, with what the turn is about; and which call's the one behind it is, as
+    /// far as that is known, so that what it needs can be brought near.
+    #[inline]
+    pub fn next_job(&mut self) -> Option<(&mut C, Claimed<'_, J>, Option<Sid>)> {
+        let turn = self.turn;
+        let Inside { content, taker } = self.inside();
+        let (job, next) = taker.next(&turn.backlog)?;
+        Some((content, job, next))
+    }
+
+    /// The next job, moved out of the queue.
+    pub fn pop(&mut self) -> Option<J> {
+        self.next_job().map(|(_, job, _)| job.into_job())
+    }
+
+    /// Whoever leaves a job after this sees all that this thread did before it, and what was left before
+    /// is in the queue.
+    pub fn look_again(&mut self) {
+        self.turn.word.0.fetch_and(!MORE, SeqCst);
     }
 
     /// Keeps the turn held, for whoever takes it over.
     pub fn give_up(self) {
         // Down to `NOBODY`.
-        self.turn.word.fetch_and(HELD | MORE, SeqCst);
+        self.turn.word.0.fetch_and(HELD | MORE, SeqCst);
     }
 
     /// Whether somebody left a job since the queue was last known to be empty.
     #[inline(always)]
     pub fn has_more(&self) -> bool {
-        self.turn.word.load(Relaxed) & MORE != 0
+        self.turn.word.0.load(Relaxed) & MORE != 0
     }
 
     /// Lets go.
@@ -300,19 +284,19 @@ impl<'a, C, J> Holding<'a, C, J> {
     /// There are jobs in the queue: run them first.
     #[inline(always)]
     pub fn release(self) -> Result<(), Self> {
-        let now = self.turn.word.load(Relaxed);
+        let now = self.turn.word.0.load(Relaxed);
         if now & MORE == 0 && self.turn.swap(now, now & !HELD) {
             return Ok(());
         }
         // Taken back before the queue is looked into: what comes after that says so again.
-        self.turn.word.fetch_and(!MORE, SeqCst);
+        self.turn.word.0.fetch_and(!MORE, SeqCst);
         Err(self)
     }
 }
 
 impl<C, J> fmt::Debug for Turn<C, J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("word", &self.word).finish_non_exhaustive()
+        f.debug_struct("Turn").field("word", &self.word.0).finish_non_exhaustive()
     }
 }
 
@@ -332,13 +316,13 @@ mod tests {
         let turn = Turn::new((), 8, 8);
         let mut holding = turn.take().expect("nobody has it");
         thread::scope(|scope| {
-            scope.spawn(|| assert!(turn.push_uncounted(1).is_none(), "it is held"));
+            scope.spawn(|| assert!(turn.push_uncounted(1, None).is_none(), "it is held"));
         });
         assert!(holding.has_more());
-        assert_eq!(holding.pop(|_| ()), Some(1));
+        assert_eq!(holding.pop(), Some(1));
         let holding = holding.release().expect_err("the queue is to be looked into");
         holding.release().expect("nobody left more");
-        assert_ne!(turn.word.load(Relaxed) & WARM, 0);
+        assert_ne!(turn.word.0.load(Relaxed) & WARM, 0);
         turn
     }
 
@@ -346,7 +330,7 @@ mod tests {
     fn a_contended_turn_is_taken_at_once_by_the_thread_that_had_it() {
         let turn = contended();
         turn.take().expect("it is free").release().expect("nobody left a job");
-        assert_ne!(turn.word.load(Relaxed) & WARM, 0, "and stays with it");
+        assert_ne!(turn.word.0.load(Relaxed) & WARM, 0, "and stays with it");
     }
 
     #[test]
@@ -355,7 +339,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| turn.take().expect("it is free").release().expect("nobody left a job"));
         });
-        assert_eq!(turn.word.load(Relaxed) & WARM, 0, "nobody waits in vain twice");
+        assert_eq!(turn.word.0.load(Relaxed) & WARM, 0, "nobody waits in vain twice");
     }
 
     #[test]
@@ -363,8 +347,8 @@ mod tests {
         let turn = contended();
         thread::scope(|scope| {
             scope.spawn(|| {
-                let mut holding = turn.push_uncounted(2).expect("nobody has it");
-                assert_eq!(holding.pop(|_| ()), Some(2));
+                let mut holding = turn.push_uncounted(2, None).expect("nobody has it");
+                assert_eq!(holding.pop(), Some(2));
                 holding.release().expect("nobody left more");
             });
         });
@@ -374,11 +358,11 @@ mod tests {
     fn room_that_a_burst_needed_is_given_back() {
         let turn = Turn::<(), u32>::new((), 8, 8);
         let mut holding = turn.take().expect("nobody has it");
-        for job in 0..10 * KEPT as u32 {
-            assert!(turn.push_uncounted(job).is_none(), "it is held");
+        for job in 0..1000 {
+            assert!(turn.push_uncounted(job, None).is_none(), "it is held");
         }
-        while holding.pop(|_| ()).is_some() {}
-        assert!(turn.queue().jobs.capacity() <= KEPT);
+        while holding.pop().is_some() {}
+        assert!(turn.backlog.room() <= 32);
         holding.release().expect_err("the queue is to be looked into").release().expect("it was");
     }
 
@@ -386,11 +370,11 @@ mod tests {
     fn nobody_waits_for_a_runner_to_come_back() {
         let turn = Turn::<(), u32>::new((), 8, 8);
         turn.take().expect("nobody has it").give_up();
-        assert!(turn.push_uncounted(1).is_none(), "it is held");
+        assert!(turn.push_uncounted(1, None).is_none(), "it is held");
         // SAFETY: the holding of above was given up.
         let holding = unsafe { turn.take_over() };
         let holding = holding.release().expect_err("the queue is to be looked into");
         holding.release().expect("nobody left more");
-        assert_eq!(turn.word.load(Relaxed), NOBODY);
+        assert_eq!(turn.word.0.load(Relaxed), NOBODY);
     }
 }

@@ -72,9 +72,8 @@ impl Places {
 
     /// Where the stream `sid` is, or waits.
     fn place_of(&self, sid: Sid) -> Option<&Place> {
-        let found = |place: &&Arc<Place>| {
-            place.port.standing(sid) != Standing::Over || place.turn.has(|job| job.is_call(sid))
-        };
+        let found =
+            |place: &&Arc<Place>| place.port.standing(sid) != Standing::Over || place.turn.has(sid);
         if self.places.len() == 1 {
             return Some(&self.places[0]);
         }

@@ -39,9 +39,12 @@ pub(crate) enum Job {
 }
 
 impl Job {
-    /// Whether it is the call `sid`.
-    pub(crate) fn is_call(&self, sid: Sid) -> bool {
-        matches!(self, Self::Call { sid: own, .. } if *own == sid)
+    /// The call that it is.
+    pub(crate) fn call(&self) -> Option<Sid> {
+        match self {
+            Self::Call { sid, .. } => Some(*sid),
+            _ => None,
+        }
     }
 
     /// The stream that it brings something for.
@@ -151,7 +154,10 @@ impl OwnedCall {
         let OwnedTarget::Request { path, method, query, headers } = &self.target else {
             return Vec::new();
         };
-        let mut rest = &self.bytes.as_slice()[path + method + query..];
+        if headers.is_empty() {
+            return Vec::new();
+        }
+        let mut rest = &self.text().0[path + method + query..];
         let header = |(name, value): &(usize, usize)| Header {
             name: part(&mut rest, *name),
             value: part(&mut rest, *value),
@@ -162,27 +168,39 @@ impl OwnedCall {
     /// The call, with these headers.
     #[inline]
     pub(crate) fn invocation<'a>(&'a self, headers: &'a [Header<'a>]) -> Invocation<'a> {
-        let mut rest = self.bytes.as_slice();
+        let (mut rest, payload) = self.text();
         match &self.target {
-            OwnedTarget::Entry(id) => Invocation::entry_id(*id, rest),
-            OwnedTarget::Request { path, method, query, headers: lengths } => {
+            OwnedTarget::Entry(id) => Invocation::entry_id(*id, payload),
+            OwnedTarget::Request { path, method, query, .. } => {
                 let path = part(&mut rest, *path);
                 let method = part(&mut rest, *method);
                 let query = part(&mut rest, *query);
-                let headers_len: usize = lengths.iter().map(|(name, value)| name + value).sum();
-                let payload = &rest[headers_len..];
                 Invocation::request(Request { path, method, query, headers }, payload)
             }
         }
     }
+
+    /// The target's text, and the payload.
+    #[inline]
+    fn text(&self) -> (&str, &[u8]) {
+        let len = match &self.target {
+            OwnedTarget::Entry(_) => 0,
+            OwnedTarget::Request { path, method, query, headers } => {
+                let headers: usize = headers.iter().map(|(name, value)| name + value).sum();
+                path + method + query + headers
+            }
+        };
+        let (text, payload) = self.bytes.as_slice().split_at(len);
+        (str::from_utf8(text).expect("it was copied from text"), payload)
+    }
 }
 
-/// Takes so many bytes of text off the front.
+/// Takes so many bytes off the front.
 #[inline]
-fn part<'a>(rest: &mut &'a [u8], len: usize) -> &'a str {
+fn part<'a>(rest: &mut &'a str, len: usize) -> &'a str {
     let (first, after) = rest.split_at(len);
     *rest = after;
-    str::from_utf8(first).expect("it was copied from text")
+    first
 }
 
 impl OwnedTarget {

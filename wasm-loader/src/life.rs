@@ -83,7 +83,7 @@ impl Place {
     /// Lets go without running anything.
     pub(crate) fn abandon(&self, mut held: Held<'_>) {
         loop {
-            while held.pop(|_| ()).is_some() {}
+            while held.pop().is_some() {}
             match held.release() {
                 Ok(()) => return,
                 Err(again) => held = again,

@@ -72,7 +72,8 @@ impl Place {
                 });
                 *self.quarantine.lock().unwrap_or_else(PoisonError::into_inner) = Some(quarantine);
                 self.resting.store(true, SeqCst);
-                while let Some(job) = held.pop(|_| ()) {
+                held.look_again();
+                while let Some(job) = held.pop() {
                     if let Job::Call { sid, .. } = job {
                         let _ = self.main.fault(sid, Fault::InstanceLost);
                     }

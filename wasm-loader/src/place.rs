@@ -162,7 +162,7 @@ impl Place {
             return Err(CallError::QueueFull.into());
         }
         let job = Job::Call { sid, call: OwnedCall::copy(call) };
-        match self.turn.push(job, bytes) {
+        match self.turn.push(job, Some(sid), bytes) {
             Ok(Some(held)) if inline => {
                 clock::busy();
                 // What is before it in the queue was left at this very moment, by others: nobody
@@ -199,13 +199,15 @@ impl Place {
 
     /// Leaves a job that something else bounds.
     pub(crate) fn push(&self, job: Job) {
-        let held = self.turn.push_uncounted(job);
+        let call = job.call();
+        let held = self.turn.push_uncounted(job, call);
         self.pass_on(held);
     }
 
     /// The same by the thread that has the turn.
     pub(crate) fn push_own(&self, job: Job) {
-        let held = self.turn.push_uncounted(job);
+        let call = job.call();
+        let held = self.turn.push_uncounted(job, call);
         debug_assert!(held.is_none(), "this thread has the turn");
     }
 
@@ -230,7 +232,7 @@ impl Place {
             clock::busy();
             return self.enter_for(held, sid, Entry::Data(sid, data));
         }
-        match self.turn.push(Job::Data { sid, data: data.into() }, data.len()) {
+        match self.turn.push(Job::Data { sid, data: data.into() }, None, data.len()) {
             Ok(held) => self.pass_on(held),
             Err(_) => return Err(CallError::Backpressure),
         }
@@ -276,7 +278,7 @@ impl Place {
 
     /// The caller of `sid` is gone: true if the call had not entered the guest, and won't.
     pub(crate) fn take_back(&self, sid: Sid) -> bool {
-        self.turn.remove(|job| job.is_call(sid)).is_some()
+        self.turn.remove(sid).is_some()
     }
 
     /// Tells the guest that the caller of `sid` is gone: surely, or if it keeps the call.

@@ -134,8 +134,14 @@ impl Place {
     pub(crate) fn go_on(&self, mut held: Held<'_>) {
         let mut batch = Batch::default();
         loop {
-            if let Some(job) = self.next(&mut held) {
-                if let Err(stopped) = self.work(held.content(), job)
+            let worked = if let Some((content, mut job, next)) = held.next_job() {
+                prepare(next);
+                Some(self.work(content, &mut job))
+            } else {
+                self.next_of_pen(&mut held).map(|mut job| self.work(held.content(), &mut job))
+            };
+            if let Some(worked) = worked {
+                if let Err(stopped) = worked
                     && let Some(fault) = self.mourn(held.content(), stopped)
                 {
                     return self.try_again(held, fault);
@@ -158,13 +164,20 @@ impl Place {
         }
     }
 
-    /// What is to be done next: what is in the queue; and where that is empty, a call that waits for
-    /// a free place, if this is one.
+    /// What is to be done next, out of its place.
     pub(crate) fn next(&self, held: &mut Held<'_>) -> Option<Job> {
-        held.pop(ahead).or_else(|| {
-            self.settle(held.content());
-            self.pen_if_free(held.content())?.next()
-        })
+        if let Some((_, job, next)) = held.next_job() {
+            prepare(next);
+            return Some(job.into_job());
+        }
+        self.next_of_pen(held)
+    }
+
+    /// What is to be done where the queue is empty: a call that waits for a free place, if this is
+    /// one.
+    fn next_of_pen(&self, held: &mut Held<'_>) -> Option<Job> {
+        self.settle(held.content());
+        self.pen_if_free(held.content())?.next()
     }
 
     /// Where the place belongs, if it was taken out of there for a call that is over.
@@ -199,10 +212,11 @@ impl Place {
         }
     }
 
-    /// Does one job.
-    fn work(&self, content: &mut Content, job: Job) -> Result<(), Stopped> {
+    /// Does one job. Data that it brings is moved out of it.
+    fn work(&self, content: &mut Content, job: &mut Job) -> Result<(), Stopped> {
         let of = |sid| move |how| Stopped { sid, how };
         if let Job::Call { sid, call } = job {
+            let sid = *sid;
             let result = call.with(|call| self.call(content, sid, call)).map_err(of(Some(sid)))?;
             self.tell(sid, result);
             return Ok(());
@@ -211,9 +225,11 @@ impl Place {
             return Ok(());
         }
         let Some(live) = &mut content.live else { return Ok(()) };
-        match job {
+        match *job {
             Job::Call { .. } => {}
-            Job::Data { sid, data } => self.offer(live, sid, Some(data)).map_err(of(Some(sid)))?,
+            Job::Data { sid, ref mut data } => {
+                self.offer(live, sid, Some(std::mem::take(data))).map_err(of(Some(sid)))?;
+            }
             Job::Close { sid } => self.offer(live, sid, None).map_err(of(Some(sid)))?,
             Job::Cancel { sid, surely } => cancel(live, sid, surely).map_err(of(None))?,
             Job::Retry => {
@@ -227,8 +243,8 @@ impl Place {
                     live.enter(Entry::Wake(token)).map_err(of(None))?;
                 }
             }
-            Job::Resolve { name, answer } => {
-                let said = live.enter(Entry::Resolve(&name)).map_err(of(None))?;
+            Job::Resolve { ref name, ref answer } => {
+                let said = live.enter(Entry::Resolve(name)).map_err(of(None))?;
                 let _ = answer.try_send(said.number());
             }
         }
@@ -285,10 +301,10 @@ impl Place {
     }
 }
 
-/// The next job is about to be run, and this one comes after it.
-fn ahead(job: &Job) {
-    if let Job::Call { sid, .. } = job {
-        Port::prepare(*sid);
+/// Has what the next call is answered in brought near, while the guest is at the one before it.
+fn prepare(next: Option<Sid>) {
+    if let Some(sid) = next {
+        Port::prepare(sid);
     }
 }
 
