@@ -523,6 +523,28 @@ mod tests {
     }
 
     #[test]
+    fn room_that_jobs_are_taken_from_stays() {
+        let (backlog, mut taker) = (Backlog::new(), Taker::new());
+        let all = CELLS as u32;
+        leave(&backlog, 1..all + 1);
+        assert_eq!(taken(&mut taker, &backlog), Some(1));
+        (2..all + 1).for_each(|job| assert_eq!(backlog.remove(sid(job)), Some(job)));
+        leave(&backlog, all + 1..all + 2);
+        assert_eq!(taken(&mut taker, &backlog), Some(all + 1));
+    }
+
+    #[test]
+    fn room_that_is_being_filled_stays() {
+        let (backlog, mut taker) = (Backlog::new(), Taker::new());
+        let all = CELLS as u32;
+        leave(&backlog, 1..all + 2);
+        assert_eq!(backlog.remove(sid(all + 1)), Some(all + 1));
+        leave(&backlog, all + 2..all + 3);
+        let rest: Vec<_> = std::iter::from_fn(|| taken(&mut taker, &backlog)).collect();
+        assert!(rest.into_iter().eq((1..all + 1).chain([all + 2])));
+    }
+
+    #[test]
     fn nobody_is_found_by_what_is_no_sid() {
         let (backlog, mut taker) = (Backlog::new(), Taker::new());
         for raw in 0..=UNNAMED {
