@@ -155,3 +155,19 @@ impl PluginBackend for Places {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Policy, WasmOptions, loaded};
+
+    #[test]
+    fn a_threads_calls_without_an_answer_try_one_place_first_and_anothers_the_next() {
+        let loaded = loaded::small(&WasmOptions::new().instances(Policy::Pool(2)));
+        let backend = loaded.backend();
+        let first = |thread: u64, call| backend.first(Sid::from_raw(1 << 63 | thread << 44 | call));
+        for call in 0..10 {
+            assert_eq!([0, 1, 2, 3].map(|thread| first(thread, call)), [0, 1, 0, 1]);
+        }
+    }
+}

@@ -157,4 +157,10 @@ impl Loaded {
     pub(crate) fn place(&self) -> Arc<Place> {
         self.places[0].upgrade().unwrap()
     }
+
+    /// A backend of the same places.
+    pub(crate) fn backend(&self) -> crate::backend::Places {
+        let places = self.places.iter().map(|place| place.upgrade().unwrap());
+        crate::backend::Places::new(self.plugin.clone(), places.collect())
+    }
 }
