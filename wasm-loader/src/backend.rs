@@ -9,10 +9,15 @@ use crate::stack;
 use ringbox_ring::{CallError, EntryId, Invocation, PluginBackend, Refusal, Sid, Standing, Status};
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 /// How long somebody waits for an entry's number. It is asked for once for each name.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a stream is looked for that is on its way into an instance. To get there takes no time,
+/// unless the thread that brings it is not let run.
+const LOOKS: u32 = 100;
 
 /// `Policy::Single` and `Policy::Pool`.
 pub(crate) struct Places {
@@ -71,14 +76,27 @@ impl Places {
     }
 
     /// Where the stream `sid` is, or waits.
-    fn place_of(&self, sid: Sid) -> Option<&Place> {
-        let found =
+    fn place_of(&self, sid: Sid) -> Result<&Place, CallError> {
+        let is_at =
             |place: &&Arc<Place>| place.port.standing(sid) != Standing::Over || place.turn.has(sid);
-        if self.places.len() == 1 {
-            return Some(&self.places[0]);
+        let [first, others @ ..] = &*self.places else { return Err(CallError::StreamOver) };
+        if others.is_empty() {
+            return Ok(first);
         }
-        // A call is handed over when it leaves the queue, so it may be seen in neither: once.
-        (0..2).find_map(|_| self.places.iter().find(found)).map(|place| &**place)
+        let mut may_come = true;
+        for _ in 0..LOOKS {
+            if let Some(place) = self.places.iter().find(is_at) {
+                return Ok(place);
+            }
+            if !may_come {
+                return Err(CallError::StreamOver);
+            }
+            // On its way from a queue to its instance it is in neither, and the plugin's own until it is
+            // there. Once it isn't any more, a last look tells.
+            may_come = first.main.standing(sid) != Standing::Over;
+            thread::yield_now();
+        }
+        Err(CallError::Backpressure)
     }
 
     /// Asks the guest for a number, from wherever it can be asked.
@@ -136,7 +154,7 @@ impl PluginBackend for Places {
         if !self.plugin.guest.takes_data() {
             return Err(CallError::Refused { status: Status::Unsupported });
         }
-        let place = self.place_of(sid).ok_or(CallError::StreamOver)?;
+        let place = self.place_of(sid)?;
         place.feed(sid, data, self.may_run_here())
     }
 
@@ -144,7 +162,7 @@ impl PluginBackend for Places {
         if !self.plugin.guest.takes_data() {
             return Err(CallError::Refused { status: Status::Unsupported });
         }
-        let place = self.place_of(sid).ok_or(CallError::StreamOver)?;
+        let place = self.place_of(sid)?;
         place.close(sid, self.may_run_here())
     }
 
@@ -162,8 +180,31 @@ mod tests {
     use crate::{Policy, WasmOptions, loaded};
 
     #[test]
+    fn a_stream_on_its_way_from_its_queue_to_its_instance_is_not_over() {
+        let loaded = loaded::small(&WasmOptions::new().policy(Policy::Pool(2)));
+        let backend = loaded.backend();
+        let mut turns: Vec<_> =
+            backend.places.iter().map(|place| place.turn.take().unwrap()).collect();
+        let stream = loaded.link().stream(&Invocation::entry("x", b"")).unwrap();
+        let sid = stream.sid();
+        let at = backend.places.iter().position(|place| place.turn.has(sid)).unwrap();
+        let place = &backend.places[at];
+        let is_there = || std::ptr::eq(backend.place_of(sid).unwrap(), &raw const **place);
+        assert!(is_there());
+        let (_, job, _) = turns[at].next_job().unwrap();
+        assert_eq!(backend.place_of(sid).err(), Some(CallError::Backpressure));
+        let _ = place.port.adopt(sid);
+        assert!(is_there());
+        drop((job, stream));
+        assert_eq!(backend.place_of(sid).err(), Some(CallError::StreamOver));
+        for turn in turns {
+            turn.release().or_else(|again| again.release()).unwrap();
+        }
+    }
+
+    #[test]
     fn a_threads_calls_without_an_answer_try_one_place_first_and_anothers_the_next() {
-        let loaded = loaded::small(&WasmOptions::new().instances(Policy::Pool(2)));
+        let loaded = loaded::small(&WasmOptions::new().policy(Policy::Pool(2)));
         let backend = loaded.backend();
         let first = |thread: u64, call| backend.first(Sid::from_raw(1 << 63 | thread << 44 | call));
         for call in 0..10 {
