@@ -178,6 +178,7 @@ impl PluginBackend for Places {
 mod tests {
     use super::*;
     use crate::{Policy, WasmOptions, loaded};
+    use ringbox_ring::Holding;
 
     #[test]
     fn a_stream_on_its_way_from_its_queue_to_its_instance_is_not_over() {
@@ -198,7 +199,7 @@ mod tests {
         drop((job, stream));
         assert_eq!(backend.place_of(sid).err(), Some(CallError::StreamOver));
         for turn in turns {
-            turn.release().or_else(|again| again.release()).unwrap();
+            turn.release().or_else(Holding::release).unwrap();
         }
     }
 
