@@ -41,7 +41,22 @@ pub(crate) struct Backlog<J> {
 
 /// On cache lines of its own.
 #[repr(align(128))]
-pub(crate) struct Apart<T>(pub(crate) T);
+pub(crate) struct Apart<T>(T);
+
+impl<T> Apart<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<T> Deref for Apart<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
 
 /// Those that wait, and what was left so far.
 struct Line<J> {
@@ -97,19 +112,19 @@ pub(crate) struct Taker<J> {
 impl<J> Backlog<J> {
     pub(crate) fn new() -> Self {
         Self {
-            line: Apart(Mutex::new(Line {
+            line: Apart::new(Mutex::new(Line {
                 segments: VecDeque::new(),
                 spare: None,
                 used: 0,
                 left: Count::default(),
                 seen: Count::default(),
             })),
-            taken: Apart(Taken::default()),
+            taken: Apart::new(Taken::default()),
         }
     }
 
     fn line(&self) -> MutexGuard<'_, Line<J>> {
-        self.line.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leaves a job of so many bytes, unless more would wait than may.
@@ -129,7 +144,7 @@ impl<J> Backlog<J> {
         };
         let mut line = self.line();
         if !fits(line.waiting()) {
-            line.seen = self.taken.0.now();
+            line.seen = self.taken.now();
             if !fits(line.waiting()) {
                 return Err(job);
             }
@@ -163,7 +178,7 @@ impl<J> Backlog<J> {
     /// How many jobs wait.
     pub(crate) fn len(&self) -> usize {
         let mut line = self.line();
-        line.seen = self.taken.0.now();
+        line.seen = self.taken.now();
         line.waiting().jobs as usize
     }
 
@@ -416,7 +431,7 @@ impl<J> Taker<J> {
         let segment = self.segment.as_deref()?;
         // SAFETY: it was claimed just now.
         let job = unsafe { segment.claimed(at) };
-        backlog.taken.0.add(job.count());
+        backlog.taken.add(job.count());
         Some((job, segment.bring_near(at + 1)))
     }
 

@@ -74,8 +74,8 @@ impl<C, J> Turn<C, J> {
     /// A turn that nobody has, with room for so many jobs and so many bytes of them.
     pub fn new(content: C, most_jobs: usize, most_bytes: usize) -> Self {
         Self {
-            word: Apart(AtomicU64::new(NOBODY)),
-            inside: Apart(UnsafeCell::new(Inside { content, taker: Taker::new() })),
+            word: Apart::new(AtomicU64::new(NOBODY)),
+            inside: Apart::new(UnsafeCell::new(Inside { content, taker: Taker::new() })),
             backlog: Backlog::new(),
             most_jobs,
             most_bytes,
@@ -86,7 +86,7 @@ impl<C, J> Turn<C, J> {
     #[inline(always)]
     pub fn take(&self) -> Option<Holding<'_, C, J>> {
         let me = me();
-        let now = self.word.0.load(Relaxed);
+        let now = self.word.load(Relaxed);
         if now & !WARM == me && self.swap(now, now | HELD) {
             return Some(Holding { turn: self });
         }
@@ -102,19 +102,19 @@ impl<C, J> Turn<C, J> {
                 return None;
             }
             if stays(now, me, &mut looks) {
-                now = self.word.0.load(Relaxed);
+                now = self.word.load(Relaxed);
                 continue;
             }
             if self.swap(now, me | HELD) {
                 return Some(Holding { turn: self });
             }
-            now = self.word.0.load(Relaxed);
+            now = self.word.load(Relaxed);
         }
     }
 
     #[inline(always)]
     fn swap(&self, now: u64, next: u64) -> bool {
-        self.word.0.compare_exchange(now, next, SeqCst, Relaxed).is_ok()
+        self.word.compare_exchange(now, next, SeqCst, Relaxed).is_ok()
     }
 
     /// Leaves a job of so many bytes for whoever has the turn. If that is nobody any more, it is
@@ -141,10 +141,10 @@ impl<C, J> Turn<C, J> {
     /// Makes the holder look into the queue, or this thread the holder.
     fn tell(&self) -> Option<Holding<'_, C, J>> {
         let (me, mut looks) = (me(), 0);
-        let mut now = self.word.0.load(Relaxed);
+        let mut now = self.word.load(Relaxed);
         loop {
             if now & HELD == 0 && stays(now, me, &mut looks) {
-                now = self.word.0.load(Relaxed);
+                now = self.word.load(Relaxed);
                 continue;
             }
             let next = if now & HELD == 0 {
@@ -156,7 +156,7 @@ impl<C, J> Turn<C, J> {
                 now | MORE | WARM
             };
             // A swap even where nothing changes: a plain look could be out of date.
-            match self.word.0.compare_exchange(now, next, SeqCst, Relaxed) {
+            match self.word.compare_exchange(now, next, SeqCst, Relaxed) {
                 Ok(_) if now & HELD == 0 => return Some(Holding { turn: self }),
                 Ok(_) => return None,
                 Err(seen) => now = seen,
@@ -181,7 +181,7 @@ impl<C, J> Turn<C, J> {
 
     /// Whether somebody has the turn.
     pub fn is_held(&self) -> bool {
-        self.word.0.load(SeqCst) & HELD != 0
+        self.word.load(SeqCst) & HELD != 0
     }
 
     /// Takes the turn over from whoever dropped it without releasing it.
@@ -238,7 +238,7 @@ impl<'a, C, J> Holding<'a, C, J> {
 
     #[inline(always)]
     fn inside(&mut self) -> &mut Inside<C, J> {
-        self.turn.inside.0.with_mut(|inside| {
+        self.turn.inside.with_mut(|inside| {
             // SAFETY: there is one `Holding` at a time (the word says so, and `take_over` asks for
             // it), and the reference borrows it.
             unsafe { &mut *inside }
@@ -263,19 +263,19 @@ impl<'a, C, J> Holding<'a, C, J> {
     /// Whoever leaves a job after this sees all that this thread did before it, and what was left before
     /// is in the queue.
     pub fn look_again(&mut self) {
-        self.turn.word.0.fetch_and(!MORE, SeqCst);
+        self.turn.word.fetch_and(!MORE, SeqCst);
     }
 
     /// Keeps the turn held, for whoever takes it over.
     pub fn give_up(self) {
         // Down to `NOBODY`.
-        self.turn.word.0.fetch_and(HELD | MORE, SeqCst);
+        self.turn.word.fetch_and(HELD | MORE, SeqCst);
     }
 
     /// Whether somebody left a job since the queue was last known to be empty.
     #[inline(always)]
     pub fn has_more(&self) -> bool {
-        self.turn.word.0.load(Relaxed) & MORE != 0
+        self.turn.word.load(Relaxed) & MORE != 0
     }
 
     /// Lets go.
@@ -284,19 +284,19 @@ impl<'a, C, J> Holding<'a, C, J> {
     /// There are jobs in the queue: run them first.
     #[inline(always)]
     pub fn release(self) -> Result<(), Self> {
-        let now = self.turn.word.0.load(Relaxed);
+        let now = self.turn.word.load(Relaxed);
         if now & MORE == 0 && self.turn.swap(now, now & !HELD) {
             return Ok(());
         }
         // Taken back before the queue is looked into: what comes after that says so again.
-        self.turn.word.0.fetch_and(!MORE, SeqCst);
+        self.turn.word.fetch_and(!MORE, SeqCst);
         Err(self)
     }
 }
 
 impl<C, J> fmt::Debug for Turn<C, J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("word", &self.word.0).finish_non_exhaustive()
+        f.debug_struct("Turn").field("word", &*self.word).finish_non_exhaustive()
     }
 }
 
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(holding.pop(), Some(1));
         let holding = holding.release().expect_err("the queue is to be looked into");
         holding.release().expect("nobody left more");
-        assert_ne!(turn.word.0.load(Relaxed) & WARM, 0);
+        assert_ne!(turn.word.load(Relaxed) & WARM, 0);
         turn
     }
 
@@ -330,7 +330,7 @@ mod tests {
     fn a_contended_turn_is_taken_at_once_by_the_thread_that_had_it() {
         let turn = contended();
         turn.take().expect("it is free").release().expect("nobody left a job");
-        assert_ne!(turn.word.0.load(Relaxed) & WARM, 0, "and stays with it");
+        assert_ne!(turn.word.load(Relaxed) & WARM, 0, "and stays with it");
     }
 
     #[test]
@@ -339,7 +339,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| turn.take().expect("it is free").release().expect("nobody left a job"));
         });
-        assert_eq!(turn.word.0.load(Relaxed) & WARM, 0, "nobody waits in vain twice");
+        assert_eq!(turn.word.load(Relaxed) & WARM, 0, "nobody waits in vain twice");
     }
 
     #[test]
@@ -375,6 +375,6 @@ mod tests {
         let holding = unsafe { turn.take_over() };
         let holding = holding.release().expect_err("the queue is to be looked into");
         holding.release().expect("nobody left more");
-        assert_eq!(turn.word.0.load(Relaxed), NOBODY);
+        assert_eq!(turn.word.load(Relaxed), NOBODY);
     }
 }
