@@ -107,7 +107,7 @@ fn a_job_is_run_or_taken_back_and_its_place_is_used_again() {
         let back = other.join().unwrap();
         let mut holding = turn.take().unwrap();
         let done = holding.content();
-        let ran = done.iter().any(|done| *done == 1);
+        let ran = done.contains(&1);
         assert_ne!(ran, back.is_some(), "one of the two has it");
         done.retain(|done| *done != 1);
         assert_eq!(*done, [2, 3]);
