@@ -151,6 +151,9 @@ fn whoever_leaves_a_job_sees_what_came_before_or_the_job_is_seen() {
         let turn = Arc::new(Log::new(Vec::new(), 8, 0));
         let rests = Arc::new(AtomicU64::new(0));
         let mut holding = turn.take().unwrap();
+        // It has room at hand in which it sees the next job, and needs no lock to look.
+        assert!(turn.push_uncounted(0, None).is_none());
+        assert_eq!(holding.pop(), Some(0));
         let other = {
             let (turn, rests) = (turn.clone(), rests.clone());
             thread::spawn(move || {
