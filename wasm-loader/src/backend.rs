@@ -94,7 +94,9 @@ impl Places {
             // On its way from a queue to its instance it is in neither, and the plugin's own until it is
             // there. Once it isn't any more, a last look tells.
             may_come = first.main.standing(sid) != Standing::Over;
-            thread::yield_now();
+            if may_come {
+                thread::yield_now();
+            }
         }
         Err(CallError::Backpressure)
     }

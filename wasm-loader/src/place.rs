@@ -199,16 +199,19 @@ impl Place {
 
     /// Leaves a job that something else bounds.
     pub(crate) fn push(&self, job: Job) {
-        let call = job.call();
-        let held = self.turn.push_uncounted(job, call);
+        let held = self.leave_uncounted(job);
         self.pass_on(held);
     }
 
     /// The same by the thread that has the turn.
     pub(crate) fn push_own(&self, job: Job) {
-        let call = job.call();
-        let held = self.turn.push_uncounted(job, call);
+        let held = self.leave_uncounted(job);
         debug_assert!(held.is_none(), "this thread has the turn");
+    }
+
+    fn leave_uncounted(&self, job: Job) -> Option<Held<'_>> {
+        let call = job.call();
+        self.turn.push_uncounted(job, call)
     }
 
     /// Gives a turn that came with a job to a runner.
