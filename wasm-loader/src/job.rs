@@ -1,7 +1,7 @@
 //! What waits for its turn with an instance: calls and the like, with all they borrowed copied.
 
+use crate::packed::Packed;
 use ringbox_ring::{EntryId, Header, Invocation, Request, Sid, Target};
-use std::fmt;
 use std::sync::mpsc::SyncSender;
 
 /// What is to be done with an instance.
@@ -61,7 +61,7 @@ impl Job {
 pub(crate) struct OwnedCall {
     target: OwnedTarget,
     /// The target's text, then the payload.
-    bytes: Bytes,
+    packed: Packed,
 }
 
 #[derive(Debug)]
@@ -76,56 +76,29 @@ enum OwnedTarget {
     },
 }
 
-/// How many bytes lie in the queue itself. What is allocated by one thread and freed by another
-/// costs both of them more than these cost to copy.
-const FEW: usize = 224;
-
-/// Bytes that were put together from several slices.
-#[expect(clippy::large_enum_variant, reason = "the large one is what saves an allocation")]
-enum Bytes {
-    Few(u8, [u8; FEW]),
-    Many(Vec<u8>),
-}
-
-const _: () = assert!(FEW <= u8::MAX as usize);
-
-impl Bytes {
-    fn with_room(len: usize) -> Self {
-        if len <= FEW { Self::Few(0, [0; FEW]) } else { Self::Many(Vec::with_capacity(len)) }
-    }
-
-    /// Adds some. All together are no more than there is room for.
-    fn push(&mut self, more: &[u8]) {
-        match self {
-            Self::Few(len, bytes) => {
-                let from = usize::from(*len);
-                bytes[from..from + more.len()].copy_from_slice(more);
-                *len += more.len() as u8;
-            }
-            Self::Many(bytes) => bytes.extend_from_slice(more),
-        }
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Few(len, bytes) => &bytes[..usize::from(*len)],
-            Self::Many(bytes) => bytes,
-        }
-    }
-}
-
-impl fmt::Debug for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.as_slice().len())
-    }
-}
-
 impl OwnedCall {
     pub(crate) fn copy(call: &Invocation<'_>) -> Self {
-        let mut bytes = Bytes::with_room(Self::bytes(call));
-        let target = OwnedTarget::copy(&call.target, &mut bytes);
-        bytes.push(call.payload);
-        Self { target, bytes }
+        match &call.target {
+            Target::Entry(id) => Self {
+                target: OwnedTarget::Entry(*id),
+                packed: Packed::copy([].into_iter(), call.payload),
+            },
+            Target::Request(request) => {
+                let headers = request.headers.iter();
+                let lengths = headers.clone().map(|header| (header.name.len(), header.value.len()));
+                let text = [request.path, request.method, request.query].into_iter();
+                let text = text.chain(headers.flat_map(|header| [header.name, header.value]));
+                Self {
+                    target: OwnedTarget::Request {
+                        path: request.path.len(),
+                        method: request.method.len(),
+                        query: request.query.len(),
+                        headers: lengths.collect(),
+                    },
+                    packed: Packed::copy(text, call.payload),
+                }
+            }
+        }
     }
 
     /// About how much memory it takes, and no less than its bytes.
@@ -157,7 +130,7 @@ impl OwnedCall {
         if headers.is_empty() {
             return Vec::new();
         }
-        let mut rest = &self.text().0[path + method + query..];
+        let mut rest = &self.packed.parts().0[path + method + query..];
         let header = |(name, value): &(usize, usize)| Header {
             name: part(&mut rest, *name),
             value: part(&mut rest, *value),
@@ -168,7 +141,7 @@ impl OwnedCall {
     /// The call, with these headers.
     #[inline]
     pub(crate) fn invocation<'a>(&'a self, headers: &'a [Header<'a>]) -> Invocation<'a> {
-        let (mut rest, payload) = self.text();
+        let (mut rest, payload) = self.packed.parts();
         match &self.target {
             OwnedTarget::Entry(id) => Invocation::entry_id(*id, payload),
             OwnedTarget::Request { path, method, query, .. } => {
@@ -179,20 +152,6 @@ impl OwnedCall {
             }
         }
     }
-
-    /// The target's text, and the payload.
-    #[inline]
-    fn text(&self) -> (&str, &[u8]) {
-        let len = match &self.target {
-            OwnedTarget::Entry(_) => 0,
-            OwnedTarget::Request { path, method, query, headers } => {
-                let headers: usize = headers.iter().map(|(name, value)| name + value).sum();
-                path + method + query + headers
-            }
-        };
-        let (text, payload) = self.bytes.as_slice().split_at(len);
-        (str::from_utf8(text).expect("it was copied from text"), payload)
-    }
 }
 
 /// Takes so many bytes off the front.
@@ -201,31 +160,6 @@ fn part<'a>(rest: &mut &'a str, len: usize) -> &'a str {
     let (first, after) = rest.split_at(len);
     *rest = after;
     first
-}
-
-impl OwnedTarget {
-    fn copy(target: &Target<'_>, bytes: &mut Bytes) -> Self {
-        match target {
-            Target::Entry(id) => Self::Entry(*id),
-            Target::Request(request) => {
-                for part in [request.path, request.method, request.query] {
-                    bytes.push(part.as_bytes());
-                }
-                let lengths = request.headers.iter().map(|header| {
-                    bytes.push(header.name.as_bytes());
-                    bytes.push(header.value.as_bytes());
-                    (header.name.len(), header.value.len())
-                });
-                let headers = lengths.collect();
-                Self::Request {
-                    path: request.path.len(),
-                    method: request.method.len(),
-                    query: request.query.len(),
-                    headers,
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -239,9 +173,7 @@ mod tests {
         let request = Request { query: "a=1", headers: &headers, ..Request::new("PUT", "/ü") };
         for call in [
             Invocation::request(request, b"body"),
-            Invocation::request(request, &[7; 3 * FEW]),
-            Invocation::entry("echo", &[7; FEW - 8]),
-            Invocation::entry("echo", &[7; FEW - 7]),
+            Invocation::request(request, &[7; 1000]),
             Invocation::entry("echo", b""),
             Invocation::entry_id(EntryId::from_raw(7), b"seven"),
         ] {

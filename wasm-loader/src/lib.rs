@@ -44,6 +44,7 @@ mod meter;
 mod numbers;
 mod options;
 mod per_call;
+mod packed;
 mod place;
 mod plugin;
 mod recover;
