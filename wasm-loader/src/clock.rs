@@ -2,6 +2,7 @@
 //! never runs a guest itself.
 
 use crate::job::Job;
+use crate::moment::Pace;
 use crate::place::Place;
 use crate::runner;
 use std::cmp::{Ordering, Reverse};
@@ -202,12 +203,14 @@ fn lock() -> MutexGuard<'static, State> {
 
 fn run() {
     let (mut idle, mut ticked) = (0, Instant::now());
+    let mut pace = Pace::begin();
     loop {
         let next = fire(Instant::now());
         let now = Instant::now();
         if now - ticked >= TICK {
             idle = if tick() { 0 } else { idle + 1 };
             ticked = now;
+            pace.iter_mut().for_each(Pace::look);
         }
         if idle < IDLE {
             let rest = TICK.saturating_sub(now - ticked);

@@ -16,6 +16,7 @@
 use crate::clock::{self, Alarm};
 use crate::job::Job;
 use crate::live::{Entry, Live, NoStart};
+use crate::moment::Moment;
 use crate::place::{Content, Held, Place, Stopped};
 use crate::runner;
 use crate::trap;
@@ -199,7 +200,7 @@ impl Place {
             {
                 return End::Lost(fault);
             }
-            if batch.is_over(Instant::now()) {
+            if batch.is_over(Moment::now()) {
                 batch = Batch::default();
                 give_way().await;
             }

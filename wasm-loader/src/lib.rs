@@ -41,6 +41,7 @@ mod loaded;
 mod log;
 mod lost;
 mod meter;
+mod moment;
 mod numbers;
 mod options;
 mod per_call;

@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::job::Job;
 use crate::live::{Entry, Live, NoStart, Said};
+use crate::moment::Moment;
 use crate::per_call::Pen;
 use crate::place::{Content, Held, Place, Stopped};
 use crate::wire::WireStatus;
@@ -146,7 +147,7 @@ impl Place {
                 {
                     return self.try_again(held, fault);
                 }
-                if batch.is_over(Instant::now()) {
+                if batch.is_over(Moment::now()) {
                     return self.give_to_runner(held);
                 }
                 continue;
@@ -311,13 +312,13 @@ fn prepare(next: Option<Sid>) {
 /// What whoever has the turn runs of what others left, before a runner does.
 #[derive(Default)]
 pub(crate) struct Batch {
-    begin: Option<Instant>,
+    begin: Option<Moment>,
     calls: u32,
 }
 
 impl Batch {
     /// One more was run, and it is `now`.
-    pub(crate) fn is_over(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_over(&mut self, now: Moment) -> bool {
         self.calls += 1;
         let begin = *self.begin.get_or_insert(now);
         self.calls >= BATCH_CALLS || now.saturating_duration_since(begin) >= BATCH_TIME
@@ -333,6 +334,7 @@ pub(crate) fn cancel(live: &mut Live, sid: Sid, surely: bool) -> Result<(), Trap
 }
 
 #[cfg(test)]
+        let us = |us| Moment::Clock(now + Duration::from_micros(us));
 mod tests {
     use super::*;
 
@@ -340,7 +342,7 @@ mod tests {
     fn a_batch_is_so_many_calls_or_so_long() {
         let now = Instant::now();
         let mut many = Batch::default();
-        assert_eq!((0..100).take_while(|_| !many.is_over(now)).count(), 15);
+        assert_eq!((0..100).take_while(|_| !many.is_over(us(0))).count(), 15);
         let mut long = Batch::default();
         let us = |us| now + Duration::from_micros(us);
         assert_eq!([0, 100, 199, 200].map(|at| long.is_over(us(at))), [false, false, false, true]);
