@@ -12,7 +12,9 @@
 
 use crate::error::CallError;
 use crate::home::Home;
+use crate::later::Later;
 use crate::load::{LoadId, NUMBER_ONE};
+use crate::near;
 use crate::queue::Queue;
 use crate::sid::{MAX_OPEN, NOTIFY, NOTIFY_LANE, Sid};
 use crate::slot::{Next, SPARE, STATE, Slot};
@@ -118,9 +120,7 @@ pub(crate) struct Lane {
     next_notify: Cell<u64>,
     #[expect(clippy::vec_box, reason = "slots take the boxes and give them back")]
     queues: RefCell<Vec<Box<Queue>>>,
-    /// Wakers that wait until the thread has left the plugin's code, and how many.
-    deferred: Mutex<Vec<Waker>>,
-    deferred_len: AtomicU64,
+    pub(crate) later: Later,
     next_lane: AtomicPtr<Lane>,
     /// The tallies of the first numbers, which are all that most processes need.
     tallies: Block,
@@ -264,9 +264,14 @@ impl Here {
     }
 
     /// Has a waker wait until this thread has left the plugin's code.
-    pub(crate) fn put_off(&self, lane: &Lane, waker: Waker) {
-        lane.defer(waker);
+    pub(crate) fn put_off(&self, waker: Waker) -> Option<Waker> {
+        let Some(lane) = self.lane.get() else { return Some(waker) };
+        // Most wakers begin with a count of their task.
+        near::will_write(waker.data(), size_of::<[usize; 2]>());
+        // SAFETY: the lane is this thread's. If it was another's before, it came through a lock.
+        unsafe { lane.later.put(waker) };
         self.note_put_off();
+        None
     }
 
     fn note_put_off(&self) {
@@ -330,8 +335,7 @@ impl Lane {
             made: Cell::new(0),
             next_notify: Cell::new(first_notify(number)),
             queues: RefCell::new(Vec::new()),
-            deferred: Mutex::new(Vec::new()),
-            deferred_len: AtomicU64::new(0),
+            later: Later::new(),
             next_lane: AtomicPtr::new(null_mut()),
             tallies: new_block(),
             blocks: [const { AtomicPtr::new(null_mut()) }; MAX_LINKS / BLOCK],
@@ -460,22 +464,6 @@ impl Lane {
             drop(queues.remove(0));
         }
         queues.push(queue);
-    }
-
-    fn defer(&self, waker: Waker) {
-        let mut deferred = self.deferred.lock().unwrap_or_else(PoisonError::into_inner);
-        deferred.push(waker);
-        self.deferred_len.store(deferred.len() as u64, Relaxed);
-    }
-
-    pub(crate) fn has_deferred(&self) -> bool {
-        self.deferred_len.load(Relaxed) != 0
-    }
-
-    pub(crate) fn take_deferred(&self) -> Vec<Waker> {
-        let mut deferred = self.deferred.lock().unwrap_or_else(PoisonError::into_inner);
-        self.deferred_len.store(0, Relaxed);
-        std::mem::take(&mut *deferred)
     }
 
     /// This lane's tally of the number of that plugin's.
@@ -620,7 +608,7 @@ mod tests {
         let lane = here.lane().unwrap();
         let slot = lane.pop().unwrap();
         let is_at_slot = || here.slot().is_some_and(|at| std::ptr::eq(at, slot));
-        let put_off = || here.put_off(lane, Waker::noop().clone());
+        let put_off = || assert!(here.put_off(Waker::noop().clone()).is_none());
 
         let outer = here.go_inside(Some(slot));
         put_off();
@@ -632,7 +620,7 @@ mod tests {
         assert!(is_at_slot());
         assert!(here.go_outside(outer));
         here.run_put_off();
-        assert!(here.slot().is_none() && here.may_wait() && !lane.has_deferred());
+        assert!(here.slot().is_none() && here.may_wait() && !lane.later.has_any());
 
         // The inner one's alone are the outer one's from when it is back there.
         let outer = here.go_inside(Some(slot));
@@ -640,10 +628,10 @@ mod tests {
         put_off();
         assert!(here.go_outside(inner));
         here.run_put_off();
-        assert!(is_at_slot() && lane.has_deferred());
+        assert!(is_at_slot() && lane.later.has_any());
         assert!(here.go_outside(outer));
         here.run_put_off();
-        assert!(here.may_wait() && !lane.has_deferred());
+        assert!(here.may_wait() && !lane.later.has_any());
         lane.put_back(slot);
     }
 }

@@ -47,6 +47,7 @@ mod fence;
 mod held;
 mod home;
 mod lane;
+mod later;
 mod limits;
 mod link;
 mod load;

@@ -10,6 +10,7 @@
 
 mod handing;
 mod home;
+mod later;
 mod queue;
 mod slot;
 mod tally;

@@ -7,18 +7,14 @@ use std::task::Waker;
 /// Wakes now, or, on a thread that is inside a dispatch, once it has left it.
 pub(crate) fn wake(waker: Waker) {
     let here = lane::here();
-    match here.lane_if_any() {
-        Some(lane) if here.is_inside() => here.put_off(lane, waker),
-        _ => run(waker),
-    }
+    let now = if here.is_inside() { here.put_off(waker) } else { Some(waker) };
+    now.into_iter().for_each(run);
 }
 
 /// Wakes what was put off. A waker may call plugins itself, and so put off others.
 pub(crate) fn run_deferred(lane: &lane::Lane) {
-    while lane.has_deferred() {
-        for waker in lane.take_deferred() {
-            run(waker);
-        }
+    while lane.later.has_any() {
+        lane.later.take().for_each(run);
     }
 }
 

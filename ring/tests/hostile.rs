@@ -961,3 +961,50 @@ fn a_waker_that_is_put_off_in_an_inner_plugin_waits_for_the_outer_one() {
     assert_eq!(woken.load(SeqCst), 1, "both are left");
     assert!(ready(waiting).is_ok());
 }
+
+#[test]
+fn wakers_that_call_plugins_run_one_after_the_other() {
+    const CALLS: usize = 40;
+    let (owing, runs, woken) =
+        (silent(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let port = owing.port;
+    let noting = {
+        let woken = woken.clone();
+        waker(move || {
+            woken.fetch_add(1, SeqCst);
+        })
+    };
+    let (mut calls, mut sids) = (Vec::new(), Vec::new());
+    for _ in 0..CALLS {
+        // The call's waker has a plugin answer another one, whose waker runs when that is left.
+        let mut other = owing.call();
+        is_pending(&mut other, &noting);
+        let sid = other.sid();
+        let answering = load(Limits::default(), move |_, _, _| {
+            assert_eq!(port.answer(sid, RawStatus::OK, b""), Delivery::Taken);
+        });
+        let (link, runs, woken) = (answering.link, runs.clone(), woken.clone());
+        let mut call = owing.call();
+        is_pending(
+            &mut call,
+            &waker(move || {
+                assert_eq!(runs.fetch_add(1, SeqCst), 0, "another one's is on the stack");
+                let before = woken.load(SeqCst);
+                link.notify(&entry(b"")).unwrap();
+                assert_eq!(woken.load(SeqCst), before + 1);
+                runs.fetch_sub(1, SeqCst);
+            }),
+        );
+        sids.push(call.sid());
+        calls.extend([call, other]);
+        drop(answering);
+    }
+    let all = load(Limits::default(), move |_, _, _| {
+        for sid in &sids {
+            assert_eq!(port.answer(*sid, RawStatus::OK, b""), Delivery::Taken);
+        }
+    });
+    all.link.notify(&entry(b"")).unwrap();
+    assert_eq!((runs.load(SeqCst), woken.load(SeqCst)), (0, CALLS));
+    calls.into_iter().for_each(|call| assert!(ready(call).is_ok()));
+}
