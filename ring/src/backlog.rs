@@ -17,8 +17,10 @@
 
 #![expect(unsafe_code, reason = "a cell's tag says who may touch its job")]
 
-use crate::near;
+use crate::lane;
+use crate::near::{self, Room};
 use crate::sid::Sid;
+use crate::slot::Slot;
 use crate::sync::{Acquire, AtomicU64, Mutex, MutexGuard, Relaxed, Release, UnsafeCell};
 use std::collections::VecDeque;
 use std::fmt;
@@ -98,7 +100,15 @@ struct Segment<J> {
 struct Tags([AtomicU64; CELLS]);
 
 #[repr(align(64))]
-struct Cell<J>(UnsafeCell<Option<(J, Count)>>);
+struct Cell<J>(UnsafeCell<Option<Left<J>>>);
+
+/// A job, and what else whoever takes it wants to know.
+struct Left<J> {
+    job: J,
+    count: Count,
+    /// Where its call's answer will be copied to.
+    room: Room,
+}
 
 // SAFETY: a job goes from who left it to who swaps its tag out, and is never shared.
 unsafe impl<J: Send> Sync for Cell<J> {}
@@ -107,6 +117,8 @@ unsafe impl<J: Send> Sync for Cell<J> {}
 pub(crate) struct Taker<J> {
     segment: Option<Arc<Segment<J>>>,
     at: usize,
+    /// Whether that cell's job was brought near.
+    is_near: bool,
 }
 
 impl<J> Backlog<J> {
@@ -142,20 +154,22 @@ impl<J> Backlog<J> {
             let room = (most_bytes as u64).saturating_sub(there.bytes);
             there.counted < most_jobs as u64 && more.bytes <= room
         };
+        let job = Left::new(job, sid, more);
         let mut line = self.line();
         if !fits(line.waiting()) {
             line.seen = self.taken.now();
             if !fits(line.waiting()) {
-                return Err(job);
+                return Err(job.job);
             }
         }
-        line.put(job, sid, more);
+        line.put(job, sid);
         Ok(())
     }
 
     /// Leaves a job that is not counted.
     pub(crate) fn push_uncounted(&self, job: J, sid: Option<Sid>) {
-        self.line().put(job, sid, Count { jobs: 1, ..Count::default() });
+        let job = Left::new(job, sid, Count { jobs: 1, ..Count::default() });
+        self.line().put(job, sid);
     }
 
     /// Takes the job of a call that waits back.
@@ -168,11 +182,6 @@ impl<J> Backlog<J> {
         line.left = line.left.minus(count);
         line.reap(at);
         Some(job)
-    }
-
-    /// Whether a call's job waits.
-    pub(crate) fn has(&self, sid: Sid) -> bool {
-        self.line().segments.iter().any(|segment| segment.find(sid).is_some())
     }
 
     /// How many jobs wait.
@@ -196,16 +205,16 @@ impl<J> Line<J> {
         self.left.minus(self.seen)
     }
 
-    fn put(&mut self, job: J, sid: Option<Sid>, count: Count) {
+    fn put(&mut self, job: Left<J>, sid: Option<Sid>) {
         if self.segments.is_empty() || self.used == CELLS {
             self.segments.push_back(self.spare.take().unwrap_or_else(Segment::new));
             self.used = 0;
         }
         let last = self.segments.back().expect("there is one now");
         let tag = sid.map_or(UNNAMED, |sid| sid.as_raw().max(UNNAMED));
-        last.put(self.used, job, tag, count);
+        self.left = self.left.plus(job.count);
+        last.put(self.used, job, tag);
         self.used += 1;
-        self.left = self.left.plus(count);
     }
 
     /// All of the first segment was taken, and whoever took it looks at it no more.
@@ -241,6 +250,12 @@ impl<J> Line<J> {
             tags.0.iter().for_each(|tag| tag.store(EMPTY, Relaxed));
             self.spare = Some(segment);
         }
+    }
+}
+
+impl<J> Left<J> {
+    fn new(job: J, sid: Option<Sid>, count: Count) -> Self {
+        Self { job, count, room: sid.map_or(Room::UNKNOWN, lane::room_of) }
     }
 }
 
@@ -289,10 +304,10 @@ impl<J> Segment<J> {
 
     /// Only who has the lock puts a job into a cell, and once.
     #[inline]
-    fn put(&self, at: usize, job: J, tag: u64, count: Count) {
+    fn put(&self, at: usize, job: Left<J>, tag: u64) {
         debug_assert!(tag != EMPTY && tag != GONE);
         // SAFETY: the tag is `EMPTY`, so nobody else touches the job.
-        self.cells[at].0.with_mut(|cell| unsafe { *cell = Some((job, count)) });
+        self.cells[at].0.with_mut(|cell| unsafe { *cell = Some(job) });
         self.tags.0[at].store(tag, Release);
     }
 
@@ -323,14 +338,19 @@ impl<J> Segment<J> {
         self.claim(at, sid.as_raw()).then(|| unsafe { self.claimed(at) })
     }
 
-    /// Has the job in a cell brought near, if one waits there. Whose it is, if that is known.
+    /// Has the job in a cell brought near, and its call's slot, if one waits there.
     #[inline]
-    fn bring_near(&self, at: usize) -> Option<Sid> {
-        let tag = self.tags.0.get(at)?.load(Relaxed);
-        if tag > GONE {
+    fn bring_near(&self, at: usize) -> bool {
+        let tag = self.tags.0.get(at).map_or(EMPTY, |tag| tag.load(Relaxed));
+        let waits = tag != EMPTY && tag != GONE;
+        if waits {
             near::will_write(std::ptr::from_ref(&self.cells[at]), size_of::<Cell<J>>());
+            let sid = Some(Sid::from_raw(tag)).filter(|_| tag != UNNAMED);
+            if let Some(slot) = sid.and_then(lane::slot_of) {
+                near::will_write(std::ptr::from_ref(slot), size_of::<Slot>());
+            }
         }
-        (tag > UNNAMED).then(|| Sid::from_raw(tag))
+        waits
     }
 
     fn is_gone(&self) -> bool {
@@ -347,24 +367,24 @@ pub struct Claimed<'a, J> {
 
 impl<J> Claimed<'_, J> {
     #[inline(always)]
-    fn cell(&self) -> &Option<(J, Count)> {
+    fn cell(&self) -> &Option<Left<J>> {
         // SAFETY: the cell was claimed for this value alone, which is borrowed.
         self.cell.0.with(|job| unsafe { &*job })
     }
 
     #[inline(always)]
-    fn cell_mut(&mut self) -> &mut Option<(J, Count)> {
+    fn cell_mut(&mut self) -> &mut Option<Left<J>> {
         // SAFETY: as above, and the borrow is exclusive.
         self.cell.0.with_mut(|job| unsafe { &mut *job })
     }
 
     fn count(&self) -> Count {
-        there(self.cell().as_ref()).1
+        there(self.cell().as_ref()).count
     }
 
     /// The job by itself.
     pub fn into_job(mut self) -> J {
-        there(self.cell_mut().take()).0
+        there(self.cell_mut().take()).job
     }
 }
 
@@ -379,14 +399,14 @@ impl<J> Deref for Claimed<'_, J> {
 
     #[inline(always)]
     fn deref(&self) -> &J {
-        &there(self.cell().as_ref()).0
+        &there(self.cell().as_ref()).job
     }
 }
 
 impl<J> DerefMut for Claimed<'_, J> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut J {
-        &mut there(self.cell_mut().as_mut()).0
+        &mut there(self.cell_mut().as_mut()).job
     }
 }
 
@@ -405,23 +425,32 @@ impl<J> fmt::Debug for Claimed<'_, J> {
 
 impl<J> Taker<J> {
     pub(crate) fn new() -> Self {
-        Self { segment: None, at: CELLS }
+        Self { segment: None, at: CELLS, is_near: false }
     }
 
-    /// The next job, and of which call the one behind it is, if that is there and known. That job is
-    /// brought near meanwhile; it may be taken back yet.
+    /// The next job. The one behind it is brought near, if it is there yet, and what this one's answer
+    /// will be copied to.
     ///
     /// A backlog has one taker.
     #[inline]
-    pub(crate) fn next(&mut self, backlog: &Backlog<J>) -> Option<(Claimed<'_, J>, Option<Sid>)> {
+    pub(crate) fn next(&mut self, backlog: &Backlog<J>) -> Option<Claimed<'_, J>> {
         let at = loop {
             if self.at == CELLS {
                 self.go_on(backlog);
             }
             let (segment, at) = (self.segment.as_deref()?, self.at);
-            let tag = segment.tags.0.get(at)?.load(Acquire);
+            let tag = segment.tags.0.get(at)?;
+            let is_near = std::mem::take(&mut self.is_near);
+            if !is_near {
+                // It is about to be swapped, which is one journey of its cache line in place of two.
+                near::will_write(tag, size_of::<u64>());
+            }
+            let tag = tag.load(Acquire);
             if tag == EMPTY {
                 return None;
+            }
+            if !is_near {
+                segment.bring_near(at);
             }
             self.at += 1;
             if tag != GONE && segment.claim(at, tag) {
@@ -431,8 +460,11 @@ impl<J> Taker<J> {
         let segment = self.segment.as_deref()?;
         // SAFETY: it was claimed just now.
         let job = unsafe { segment.claimed(at) };
-        backlog.taken.add(job.count());
-        Some((job, segment.bring_near(at + 1)))
+        let Left { count, room, .. } = there(job.cell().as_ref());
+        backlog.taken.add(*count);
+        room.bring_near();
+        self.is_near = segment.bring_near(at + 1);
+        Some(job)
     }
 
     /// To the next segment. Where there is none the one that was taken is used anew.
@@ -465,7 +497,7 @@ mod tests {
     }
 
     fn taken(taker: &mut Taker<u32>, backlog: &Backlog<u32>) -> Option<u32> {
-        taker.next(backlog).map(|(job, _)| job.into_job())
+        taker.next(backlog).map(Claimed::into_job)
     }
 
     #[test]
@@ -503,19 +535,17 @@ mod tests {
     fn a_call_is_found_until_it_is_taken() {
         let (backlog, mut taker) = (Backlog::new(), Taker::new());
         leave(&backlog, 1..40);
-        assert_eq!([20, 40].map(|job| backlog.has(sid(job))), [true, false]);
-        assert_eq!([20, 20].map(|job| backlog.remove(sid(job))), [Some(20), None]);
-        assert!(!backlog.has(sid(20)));
-        let Some((first, next)) = taker.next(&backlog) else { panic!("there is one") };
-        assert_eq!((*first, next, backlog.has(sid(1))), (1, Some(sid(2)), false));
+        assert_eq!([40, 20, 20].map(|job| backlog.remove(sid(job))), [None, Some(20), None]);
+        let first = taker.next(&backlog).expect("there is one");
+        assert_eq!((*first, backlog.remove(sid(1))), (1, None));
         drop(first);
         let rest: Vec<_> = std::iter::from_fn(|| taken(&mut taker, &backlog)).collect();
         assert!(rest.into_iter().eq((2..40).filter(|job| *job != 20)));
         // The room of the last ones serves these, and forgets whose it was.
         leave(&backlog, 40..41);
         backlog.push_uncounted(41, None);
-        assert_eq!([33, 40].map(|job| backlog.has(sid(job))), [false, true]);
-        assert_eq!(taker.next(&backlog).map(|(job, next)| (*job, next)), Some((40, None)));
+        assert_eq!([33, 41, 40].map(|job| backlog.remove(sid(job))), [None, None, Some(40)]);
+        assert_eq!(taken(&mut taker, &backlog), Some(41));
     }
 
     #[test]
@@ -566,7 +596,7 @@ mod tests {
             let none = Sid::from_raw(raw);
             backlog.push_uncounted(7, Some(none));
             backlog.push_uncounted(8, None);
-            assert!(backlog.remove(none).is_none() && !backlog.has(none));
+            assert!(backlog.remove(none).is_none());
             let rest: Vec<_> = std::iter::from_fn(|| taken(&mut taker, &backlog)).collect();
             assert_eq!(rest, [7, 8]);
         }
@@ -577,7 +607,7 @@ mod tests {
         let (backlog, mut taker) = (Backlog::new(), Taker::new());
         let job = Arc::new(());
         backlog.push_uncounted(job.clone(), None);
-        let Some((claimed, _)) = taker.next(&backlog) else { panic!("there is one") };
+        let claimed = taker.next(&backlog).expect("there is one");
         assert_eq!((Arc::strong_count(&claimed), backlog.len()), (2, 0));
         drop(claimed);
         assert_eq!(Arc::strong_count(&job), 1);

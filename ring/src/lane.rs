@@ -14,7 +14,7 @@ use crate::error::CallError;
 use crate::home::Home;
 use crate::later::Later;
 use crate::load::{LoadId, NUMBER_ONE};
-use crate::near;
+use crate::near::{self, Room};
 use crate::queue::Queue;
 use crate::sid::{MAX_OPEN, NOTIFY, NOTIFY_LANE, Sid};
 use crate::slot::{Next, SPARE, STATE, Slot};
@@ -54,6 +54,12 @@ static NEXT_CHUNK: AtomicUsize = AtomicUsize::new(0);
 static LANES: AtomicPtr<Lane> = AtomicPtr::new(null_mut());
 static LANE_COUNT: AtomicUsize = AtomicUsize::new(0);
 static IDLE: Mutex<Vec<&'static Lane>> = Mutex::new(Vec::new());
+
+/// Where the answer to `sid` will be copied to, as far as that is known to the thread that is inside its
+/// dispatch.
+pub(crate) fn room_of(sid: Sid) -> Room {
+    here().slot_of(sid).map_or(Room::UNKNOWN, |slot| slot.room_inside(sid))
+}
 
 /// The slot that `sid` names, if there is one. Whether it still serves that call, its word says.
 #[inline(always)]

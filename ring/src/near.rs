@@ -23,12 +23,34 @@ pub(crate) fn will_write<T>(first: *const T, bytes: usize) {
     }
 }
 
+/// Memory that will be written to, if it is there yet when that comes.
+#[derive(Debug, Copy, Clone)]
+pub(crate) struct Room {
+    first: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// None that is known.
+    pub(crate) const UNKNOWN: Self = Self { first: 0, bytes: 0 };
+
+    pub(crate) fn of<T>(first: *const T, bytes: usize) -> Self {
+        Self { first: first.addr(), bytes }
+    }
+
+    #[inline]
+    pub(crate) fn bring_near(self) {
+        will_write(std::ptr::without_provenance::<u8>(self.first), self.bytes);
+    }
+}
+
 /// An address in each line that has some of the bytes.
 #[inline]
 fn lines<T>(first: *const T, bytes: usize) -> impl Iterator<Item = *const u8> {
     let first = first.cast::<u8>();
     let before = first.addr() % LINE;
-    (0..before + bytes).step_by(LINE).map(move |at| first.wrapping_sub(before).wrapping_add(at))
+    let end = if bytes == 0 { 0 } else { before + bytes };
+    (0..end).step_by(LINE).map(move |at| first.wrapping_sub(before).wrapping_add(at))
 }
 
 #[cfg(all(test, not(loom)))]
@@ -38,12 +60,14 @@ mod tests {
 
     #[test]
     fn every_line_is_fetched_once_and_no_other() {
-        for (first, bytes, count) in [(0, 64, 1), (0, 65, 2), (63, 1, 1), (63, 2, 2), (1, 256, 5)] {
+        let all =
+            [(0, 64, 1), (0, 65, 2), (63, 1, 1), (63, 2, 2), (1, 256, 5), (0, 0, 0), (1, 0, 0)];
+        for (first, bytes, count) in all {
             let first = without_provenance::<u8>(640 + first);
             let fetched: Vec<_> = lines(first, bytes).map(<*const u8>::addr).collect();
             assert_eq!(fetched, (0..count).map(|at| 640 + at * LINE).collect::<Vec<_>>());
             // Nothing is at that address.
-            will_write(first, bytes);
+            Room::of(first, bytes).bring_near();
         }
     }
 }

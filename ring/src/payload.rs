@@ -1,7 +1,7 @@
 //! What an answer leaves in a slot: a status, and bytes in a buffer that outlives the answer.
 
 use crate::error::Fault;
-use crate::near;
+use crate::near::Room;
 use crate::wake::contain;
 use ringbox_abi::RawStatus;
 use std::mem::MaybeUninit;
@@ -272,9 +272,9 @@ impl Payload {
         contain(|| drop(extra));
     }
 
-    /// Has what an answer of a common size is copied to brought near.
-    pub(crate) fn expect_answer(&self) {
-        near::will_write(self.buffer.as_ptr(), self.capacity().min(256));
+    /// Where an answer of a common size will be copied to.
+    pub(crate) fn room(&self) -> Room {
+        Room::of(self.buffer.as_ptr(), self.capacity().min(256))
     }
 
     /// How many bytes the buffer has room for.

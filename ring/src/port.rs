@@ -6,7 +6,6 @@ use crate::error::{Fault, LinkError, StateError};
 use crate::lane;
 use crate::link::{Link, LinkCell};
 use crate::load::{LoadId, MAX_INSTANCES};
-use crate::near;
 use crate::payload::{Answer, KEEP, OwnedBytes};
 use crate::queue::{Sending, Sent};
 use crate::sid::{GENERATION_MASK, Sid};
@@ -343,7 +342,8 @@ impl Port {
         }
     }
 
-    /// Makes an open call of the same plugin's this port's own.
+    /// Makes an open call of the same plugin's this port's own. Of one that is so already it looks
+    /// whether it is open.
     ///
     /// An answer that the call's port of before began to give meanwhile may still be the one that
     /// is taken, so hand a call over only from an instance that doesn't know it, or is gone.
@@ -356,6 +356,9 @@ impl Port {
             return Delivery::Taken;
         }
         let Some(slot) = lane::slot_of(sid) else { return Delivery::Dropped };
+        if self.standing_in(slot, sid) != Standing::Over {
+            return Delivery::Taken;
+        }
         let same_plugin = |slot: &Slot| self.is_sibling(slot);
         let outcome = if slot.word.load(Acquire) & STREAM != 0 {
             slot.hand_over_stream(sid, same_plugin, self.owner(), inside.is_some())
@@ -368,18 +371,17 @@ impl Port {
         }
     }
 
-    /// Has the processor fetch what it takes to answer a call that another thread waits for, while
-    /// this one does something else.
-    pub fn prepare(sid: Sid) {
-        if let Some(slot) = lane::slot_of(sid) {
-            near::will_write(std::ptr::from_ref(slot), size_of::<Slot>());
-        }
-    }
-
     /// Whether a call is this port's and open. It may end at any time after.
     pub fn standing(self, sid: Sid) -> Standing {
         let slot = lane::here().slot_of(sid).or_else(|| lane::slot_of(sid));
-        let Some(slot) = slot.filter(|slot| self.owns(slot)) else { return Standing::Over };
+        slot.map_or(Standing::Over, |slot| self.standing_in(slot, sid))
+    }
+
+    #[inline]
+    fn standing_in(self, slot: &Slot, sid: Sid) -> Standing {
+        if !self.owns(slot) {
+            return Standing::Over;
+        }
         let word = slot.word.load(Acquire);
         if word & GENERATION_MASK != sid.generation() || !crate::slot::is_open(word) {
             Standing::Over

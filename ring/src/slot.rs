@@ -37,7 +37,7 @@
 
 use crate::error::Fault;
 use crate::fence;
-use crate::near;
+use crate::near::Room;
 use crate::payload::{Answer, Payload};
 use crate::queue::Queue;
 use crate::sid::{GENERATION_MASK, GENERATION_ONE, INDEX_MASK, Sid};
@@ -306,6 +306,24 @@ impl Slot {
         true
     }
 
+    /// Where the answer will be copied to, as far as that is known to the thread that is inside dispatch
+    /// for this very sid.
+    pub(crate) fn room_inside(&self, sid: Sid) -> Room {
+        if self.word.load(Relaxed) != word(sid, INSIDE) {
+            return Room::UNKNOWN;
+        }
+        self.answering.store(ANSWERING, Relaxed);
+        fence::light();
+        let room = if self.contended.load(Relaxed) == 0 {
+            // SAFETY: as in `copy_inside`: the word stays INSIDE while `answering` is set.
+            self.payload.with(|payload| unsafe { &*payload }.room())
+        } else {
+            Room::UNKNOWN
+        };
+        self.answering.store(0, Release);
+        room
+    }
+
     /// Waits until the calling thread will leave `INSIDE` by compare-and-swap only, or has left.
     /// Returns the word of then.
     #[cold]
@@ -378,14 +396,6 @@ impl Slot {
             Ok(state) => state,
             Err(reason) => return Outcome::Dropped(reason),
         };
-        // Its answer comes soon.
-        // SAFETY: the word is FILL, so the payload is this thread's.
-        self.payload.with(|payload| unsafe { &*payload }.expect_answer());
-        if state == OPEN_WAITED {
-            // SAFETY: and so is the waker.
-            let data = self.waker.with(|waker| unsafe { (*waker).as_ref() }.map(Waker::data));
-            data.into_iter().for_each(|data| near::will_write(data, size_of::<[usize; 2]>()));
-        }
         self.owner.store(to, Release);
         if self.swap_state(word(sid, FILL), word(sid, state)) {
             return Outcome::Delivered(None);

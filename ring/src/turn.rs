@@ -169,11 +169,6 @@ impl<C, J> Turn<C, J> {
         self.backlog.remove(sid)
     }
 
-    /// Whether a call's job is in the queue.
-    pub fn has(&self, sid: Sid) -> bool {
-        self.backlog.has(sid)
-    }
-
     /// How many jobs are in the queue.
     pub fn queued(&self) -> usize {
         self.backlog.len()
@@ -245,19 +240,17 @@ impl<'a, C, J> Holding<'a, C, J> {
         })
     }
 
-    /// The next job in the queue, with what the turn is about; and which call's the one behind it is, as
-    /// far as that is known, so that what it needs can be brought near.
+    /// The next job in the queue, with what the turn is about.
     #[inline]
-    pub fn next_job(&mut self) -> Option<(&mut C, Claimed<'_, J>, Option<Sid>)> {
+    pub fn next_job(&mut self) -> Option<(&mut C, Claimed<'_, J>)> {
         let turn = self.turn;
         let Inside { content, taker } = self.inside();
-        let (job, next) = taker.next(&turn.backlog)?;
-        Some((content, job, next))
+        Some((content, taker.next(&turn.backlog)?))
     }
 
     /// The next job, moved out of the queue.
     pub fn pop(&mut self) -> Option<J> {
-        self.next_job().map(|(_, job, _)| job.into_job())
+        self.next_job().map(|(_, job)| job.into_job())
     }
 
     /// Whoever leaves a job after this sees all that this thread did before it, and what was left before

@@ -9,15 +9,10 @@ use crate::stack;
 use ringbox_ring::{CallError, EntryId, Invocation, PluginBackend, Refusal, Sid, Standing, Status};
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 /// How long somebody waits for an entry's number. It is asked for once for each name.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// How often a stream is looked for that is on its way into an instance. To get there takes no time,
-/// unless the thread that brings it is not let run.
-const LOOKS: u32 = 100;
 
 /// `Policy::Single` and `Policy::Pool`.
 pub(crate) struct Places {
@@ -77,28 +72,12 @@ impl Places {
 
     /// Where the stream `sid` is, or waits.
     fn place_of(&self, sid: Sid) -> Result<&Place, CallError> {
-        let is_at =
-            |place: &&Arc<Place>| place.port.standing(sid) != Standing::Over || place.turn.has(sid);
-        let [first, others @ ..] = &*self.places else { return Err(CallError::StreamOver) };
-        if others.is_empty() {
-            return Ok(first);
+        if let [only] = &*self.places {
+            return Ok(only);
         }
-        let mut may_come = true;
-        for _ in 0..LOOKS {
-            if let Some(place) = self.places.iter().find(is_at) {
-                return Ok(place);
-            }
-            if !may_come {
-                return Err(CallError::StreamOver);
-            }
-            // On its way from a queue to its instance it is in neither, and the plugin's own until it is
-            // there. Once it isn't any more, a last look tells.
-            may_come = first.main.standing(sid) != Standing::Over;
-            if may_come {
-                thread::yield_now();
-            }
-        }
-        Err(CallError::Backpressure)
+        let mut places = self.places.iter();
+        let place = places.find(|place| place.port.standing(sid) != Standing::Over);
+        place.map(|place| &**place).ok_or(CallError::StreamOver)
     }
 
     /// Asks the guest for a number, from wherever it can be asked.
@@ -183,21 +162,19 @@ mod tests {
     use ringbox_ring::Holding;
 
     #[test]
-    fn a_stream_on_its_way_from_its_queue_to_its_instance_is_not_over() {
+    fn a_stream_is_found_where_it_waits_and_on_its_way_into_the_instance() {
         let loaded = loaded::small(&WasmOptions::new().policy(Policy::Pool(2)));
         let backend = loaded.backend();
         let mut turns: Vec<_> =
             backend.places.iter().map(|place| place.turn.take().unwrap()).collect();
         let stream = loaded.link().stream(&Invocation::entry("x", b"")).unwrap();
         let sid = stream.sid();
-        let at = backend.places.iter().position(|place| place.turn.has(sid)).unwrap();
-        let place = &backend.places[at];
-        let is_there = || std::ptr::eq(backend.place_of(sid).unwrap(), &raw const **place);
+        let at = backend.places.iter().position(|place| place.turn.queued() == 1).unwrap();
+        let is_there =
+            || std::ptr::eq(backend.place_of(sid).unwrap(), &raw const *backend.places[at]);
         assert!(is_there());
-        let (_, job, _) = turns[at].next_job().unwrap();
-        assert_eq!(backend.place_of(sid).err(), Some(CallError::Backpressure));
-        let _ = place.port.adopt(sid);
-        assert!(is_there());
+        let (_, job) = turns[at].next_job().unwrap();
+        assert!(is_there() && backend.places[at].claim(sid) && is_there());
         drop((job, stream));
         assert_eq!(backend.place_of(sid).err(), Some(CallError::StreamOver));
         for turn in turns {

@@ -49,7 +49,12 @@ impl Place {
             self.serving.store(0, SeqCst);
             return None;
         }
-        self.port.end_all(&Fault::InstanceLost);
+        // What waits in the queue is the port's too, and the next instance's.
+        for sid in content.live.iter().flat_map(|live| live.state().kept()) {
+            if self.port.standing(sid) != Standing::Over {
+                let _ = self.port.fault(sid, Fault::InstanceLost);
+            }
+        }
         content.dead = content.live.take();
         content.lost = true;
         Some(fault)
@@ -75,7 +80,7 @@ impl Place {
                 held.look_again();
                 while let Some(job) = held.pop() {
                     if let Job::Call { sid, .. } = job {
-                        let _ = self.main.fault(sid, Fault::InstanceLost);
+                        let _ = self.port.fault(sid, Fault::InstanceLost);
                     }
                 }
                 held.give_up();

@@ -29,10 +29,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 /// A place.
 pub(crate) struct Place {
     pub(crate) turn: Turn<Content, Job>,
-    /// The instances' own.
+    /// The instances' own, and that of calls that were queued here (`claim`).
     pub(crate) port: Port,
-    /// The plugin's, which calls belong to until they enter an instance.
-    pub(crate) main: Port,
     pub(crate) plugin: Arc<Plugin>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) me: Weak<Place>,
@@ -85,7 +83,6 @@ impl Place {
         Ok(Arc::new_cyclic(|me| Self {
             turn: Turn::new(Content::default(), limits.queued_calls, limits.queued_bytes),
             port,
-            main,
             plugin: plugin.clone(),
             meter: Arc::default(),
             me: me.clone(),
@@ -160,6 +157,10 @@ impl Place {
         let bytes = OwnedCall::bytes(call);
         if bytes > self.plugin.limits.queued_bytes {
             return Err(CallError::QueueFull.into());
+        }
+        // What is sent to the call finds it here from now on.
+        if !self.claim(sid) {
+            return Ok(());
         }
         let job = Job::Call { sid, call: OwnedCall::copy(call) };
         match self.turn.push(job, Some(sid), bytes) {

@@ -83,6 +83,11 @@ impl State {
         self.kept.borrow_mut().push(Kept { sid, sends: self.plugin.guest.takes_data() });
     }
 
+    /// The calls that the guest keeps. Some may have ended since.
+    pub(crate) fn kept(&self) -> Vec<Sid> {
+        self.kept.borrow().iter().map(|call| call.sid).collect()
+    }
+
     /// The guest was told that the call's caller sends no more, and the caller that it was.
     pub(crate) fn no_more_data(&self, sid: Sid) {
         let mut kept = self.kept.borrow_mut();

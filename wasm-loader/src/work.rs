@@ -8,7 +8,7 @@ use crate::per_call::Pen;
 use crate::place::{Content, Held, Place, Stopped};
 use crate::wire::WireStatus;
 use ringbox_ring::{
-    CallError, Delivery, Fault, Invocation, Port, Refusal, Sid, Standing, Status, Trapped,
+    CallError, Delivery, Fault, Invocation, Refusal, Sid, Standing, Status, Trapped,
 };
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
@@ -60,12 +60,18 @@ impl Place {
         if self.pen.is_some() {
             self.reserve(content, sid);
         }
-        let admitted = sid.is_notify() || self.port.adopt(sid) != Delivery::Dropped;
+        let admitted = self.claim(sid);
         if !admitted && self.pen.is_some() {
             content.sid = None;
             self.serving.store(0, SeqCst);
         }
         admitted
+    }
+
+    /// Makes a call the place's own, which it may be already. False: it is over.
+    #[inline(always)]
+    pub(crate) fn claim(&self, sid: Sid) -> bool {
+        sid.is_notify() || self.port.adopt(sid) != Delivery::Dropped
     }
 
     /// The instance that is made next is for this call alone.
@@ -135,8 +141,7 @@ impl Place {
     pub(crate) fn go_on(&self, mut held: Held<'_>) {
         let mut batch = Batch::default();
         loop {
-            let worked = if let Some((content, mut job, next)) = held.next_job() {
-                prepare(next);
+            let worked = if let Some((content, mut job)) = held.next_job() {
                 Some(self.work(content, &mut job))
             } else {
                 self.next_of_pen(&mut held).map(|mut job| self.work(held.content(), &mut job))
@@ -167,11 +172,7 @@ impl Place {
 
     /// What is to be done next, out of its place.
     pub(crate) fn next(&self, held: &mut Held<'_>) -> Option<Job> {
-        if let Some((_, job, next)) = held.next_job() {
-            prepare(next);
-            return Some(job.into_job());
-        }
-        self.next_of_pen(held)
+        held.pop().or_else(|| self.next_of_pen(held))
     }
 
     /// What is to be done where the queue is empty: a call that waits for a free place, if this is
@@ -302,13 +303,6 @@ impl Place {
     }
 }
 
-/// Has what the next call is answered in brought near, while the guest is at the one before it.
-fn prepare(next: Option<Sid>) {
-    if let Some(sid) = next {
-        Port::prepare(sid);
-    }
-}
-
 /// What whoever has the turn runs of what others left, before a runner does.
 #[derive(Default)]
 pub(crate) struct Batch {
@@ -321,7 +315,7 @@ impl Batch {
     pub(crate) fn is_over(&mut self, now: Moment) -> bool {
         self.calls += 1;
         let begin = *self.begin.get_or_insert(now);
-        self.calls >= BATCH_CALLS || now.saturating_duration_since(begin) >= BATCH_TIME
+        self.calls >= BATCH_CALLS || now.is_past(begin, BATCH_TIME)
     }
 }
 
@@ -334,17 +328,16 @@ pub(crate) fn cancel(live: &mut Live, sid: Sid, surely: bool) -> Result<(), Trap
 }
 
 #[cfg(test)]
-        let us = |us| Moment::Clock(now + Duration::from_micros(us));
 mod tests {
     use super::*;
 
     #[test]
     fn a_batch_is_so_many_calls_or_so_long() {
         let now = Instant::now();
+        let us = |us| Moment::Clock(now + Duration::from_micros(us));
         let mut many = Batch::default();
         assert_eq!((0..100).take_while(|_| !many.is_over(us(0))).count(), 15);
         let mut long = Batch::default();
-        let us = |us| now + Duration::from_micros(us);
         assert_eq!([0, 100, 199, 200].map(|at| long.is_over(us(at))), [false, false, false, true]);
     }
 }

@@ -29,6 +29,42 @@ fn a_trap_costs_the_instances_calls_and_no_others() {
     assert_eq!(*elsewhere.wait().unwrap(), *b"kept");
 }
 
+#[test]
+fn what_an_instance_kept_goes_with_it_and_what_waited_is_run_by_the_next() {
+    let limited = || small::with(|limits| limits.budget(Duration::from_millis(200)));
+    for (options, places) in [
+        (limited(), 1),
+        (limited().policy(Policy::Pool(2)), 2),
+        (limited().mode(Mode::Cooperative), 1),
+    ] {
+        let plugin = load(&options);
+        let link = plugin.link();
+        let call = |payload: &[u8]| link.call(&Invocation::entry("x", payload)).unwrap();
+        let stream = || link.stream(&Invocation::entry("x", b"n")).unwrap();
+        let kept: Vec<_> = (0..6).map(|_| (call(b"k"), stream())).collect();
+        eventually("they are kept", || plugin.usage().busy == 0);
+        let spinning: Vec<_> =
+            (0..places).map(|_| thread::spawn(move || ask(link, b"s"))).collect();
+        eventually("all spin", || plugin.usage().busy == places);
+        let waiting: Vec<_> = (0..6).map(|_| (call(b"c"), stream())).collect();
+        assert_eq!(plugin.usage().queued, 12);
+        for spinning in spinning {
+            assert!(matches!(cause(spinning.join().unwrap()), TrapCause::Budget { .. }));
+        }
+        for (call, mut stream) in kept {
+            assert_eq!(call.wait().unwrap_err().fault(), Some(&Fault::InstanceLost));
+            let error = small::next(&mut stream).unwrap_err();
+            assert_eq!(error.fault(), Some(&Fault::InstanceLost));
+        }
+        for (call, mut stream) in waiting {
+            let number = call.wait().unwrap();
+            assert!(u32::from_le_bytes(number[..].try_into().unwrap()) <= 12);
+            stream.send(b"there?").unwrap();
+            assert_eq!(small::next(&mut stream).unwrap().unwrap(), b"there?");
+        }
+    }
+}
+
 /// Panics at every event.
 struct Panics;
 

@@ -219,3 +219,16 @@ fn a_slot_whose_generations_are_used_up_serves_no_other_call() {
         }
     });
 }
+
+#[test]
+fn where_an_answer_will_lie_is_looked_up_while_nobody_writes_one() {
+    model(|| {
+        let slot = Arc::new(roomy());
+        let sid = slot.open(MINE);
+        let ending = spawn(&slot, move |slot| end(slot, sid));
+        let _ = slot.room_inside(sid);
+        slot.left_dispatch(sid);
+        assert_eq!(ending.join().unwrap(), Fate::Taken);
+        assert_eq!(read(&slot, sid), Err(Fault::Unloaded));
+    });
+}

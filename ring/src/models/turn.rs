@@ -100,7 +100,7 @@ fn a_job_is_run_or_taken_back_and_its_place_is_used_again() {
                 back
             })
         };
-        if let Some((done, job, _)) = holding.next_job() {
+        if let Some((done, job)) = holding.next_job() {
             done.push(*job);
         }
         run(holding);
@@ -132,7 +132,7 @@ fn room_goes_while_jobs_are_taken_out_of_it() {
                 back
             })
         };
-        while let Some((done, job, _)) = holding.next_job() {
+        while let Some((done, job)) = holding.next_job() {
             done.push(*job);
         }
         run(holding);
