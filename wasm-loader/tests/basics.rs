@@ -3,7 +3,7 @@
 mod small;
 
 use ringbox_ring::{CallError, Fault, Header, Invocation, Request, Status};
-use ringbox_wasm::{InspectError, LoadError, WasmOptions, load_bytes};
+use ringbox_wasm::{InspectError, LoadError, Policy, WasmOptions, load_bytes};
 use small::{Guest, ask, echoes, guest, load, with_number};
 use std::time::Duration;
 
@@ -67,6 +67,21 @@ fn an_answer_to_another_plugins_call_is_dropped() {
     assert_eq!(two.link().metrics().foreign, 1);
     ask(one.link(), b"K").unwrap();
     assert_eq!(*open.wait().unwrap(), *b"kept");
+}
+
+#[test]
+fn an_answer_to_another_instances_call_is_dropped() {
+    let plugin = load(&WasmOptions::new().policy(Policy::Pool(2)));
+    let link = plugin.link();
+    // A call goes to a place by its slot: those that are open are spread, and those that come one after
+    // the other are of one place.
+    let kept: Vec<_> = (0..12).map(|_| link.call(&Invocation::entry("x", b"k")).unwrap()).collect();
+    for call in &kept {
+        ask(link, &with_number(b'f', call.sid().as_raw())).unwrap();
+    }
+    let answered = kept.into_iter().filter_map(|call| call.now().ok()).count();
+    assert!((1..12).contains(&answered), "one place's, and no other's: {answered}");
+    assert_eq!(link.metrics().foreign, 12 - answered as u64);
 }
 
 #[test]
