@@ -6,6 +6,8 @@
 //! callback that copies: the floor under any host.
 
 #[cfg(feature = "sandbox")]
+mod by_hand;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod sides;
 

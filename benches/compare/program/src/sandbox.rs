@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "an export's type is checked once, not for every call")]
 
+use crate::by_hand::ByHand;
 use crate::sides::{Ours, Peer, Side, Waiting};
 use crate::{FRAMES, HEADERS, SIZES};
 use anyhow::{Context as _, Result, ensure};
@@ -54,6 +55,7 @@ pub(crate) fn rows(
     per_call(rows, guest, &raw, native, peer)?;
     by_the_sdk(rows, guest, &sandboxed)?;
     contended(rows, &sandboxed, native, peer);
+    contended_by_hand(rows, guest, &raw)?;
     load(rows, guest, &raw, folder)
 }
 
@@ -171,6 +173,29 @@ fn contended(rows: &mut Rows, ours: &Ours, native: &Ours, peer: &Peer) {
     });
 }
 
+/// The same with no host: nanoseconds for each call of two threads', and for one thread's alone.
+fn contended_by_hand(rows: &mut Rows, guest: &Path, raw: &Raw) -> Result<()> {
+    let name = "wasm/contended-16-by-hand/128B";
+    if !rows.wants(name) {
+        return Ok(());
+    }
+    let by_hand = ByHand::new(Called::alone(guest).map_err(told)?);
+    let payload = [7u8; 128];
+    both(
+        |turns| by_hand.first(turns),
+        |turns| by_hand.second(turns),
+        |both| {
+            rows.row_of(
+                name,
+                "one-caller",
+                Timed { run: both, each: 2 },
+                Timed { run: |n| count_to(n, || raw.unary(hidden(&payload))), each: 1 },
+            );
+        },
+    );
+    Ok(())
+}
+
 /// One thread's callers, who make so many calls all together.
 fn half_of_the_callers(side: &impl Waiting, turns: u64) {
     let payload = [7u8; 128];
@@ -246,14 +271,14 @@ enum Status {
 
 #[derive(ComponentType, Lower, Debug, Copy, Clone)]
 #[component(record)]
-struct Header<'a> {
+pub(crate) struct Header<'a> {
     key: &'a str,
     value: &'a str,
 }
 
 #[derive(ComponentType, Lower, Debug, Copy, Clone)]
 #[component(record)]
-struct WholeRequest<'a> {
+pub(crate) struct WholeRequest<'a> {
     path: &'a str,
     method: &'a str,
     query: &'a str,
@@ -265,6 +290,8 @@ struct WholeRequest<'a> {
 struct Reply {
     bytes: RefCell<Vec<u8>>,
     sum: RefCell<u64>,
+    /// Whether somebody else reads it.
+    is_sent: Cell<bool>,
 }
 
 fn linker(engine: &Engine) -> wasmtime::Result<Linker<Reply>> {
@@ -276,6 +303,9 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Reply>> {
             let mut bytes = reply.bytes.borrow_mut();
             bytes.clear();
             bytes.extend_from_slice(payload.as_le_slice(&store));
+            if reply.is_sent.get() {
+                return Ok(());
+            }
             let mut sum = reply.sum.borrow_mut();
             *sum = sum.wrapping_add(checksum(&bytes));
             Ok(())
@@ -290,7 +320,7 @@ fn config() -> Config {
     config
 }
 
-struct Called {
+pub(crate) struct Called {
     store: Store<Reply>,
     handle: Func,
     handle_entry: Func,
@@ -318,8 +348,24 @@ impl Called {
         Ok(Self { store, handle, handle_entry, echo })
     }
 
+    /// An instance, and an engine for it alone.
+    fn alone(guest: &Path) -> wasmtime::Result<Self> {
+        let engine = Engine::new(&config())?;
+        let pre = linker(&engine)?.instantiate_pre(&Component::from_file(&engine, guest)?)?;
+        Self::new(&engine, &pre)
+    }
+
+    /// Puts the reply in the place of the payload.
     #[inline(always)]
-    fn by_name(&mut self, request: WholeRequest<'_>, payload: &[u8]) -> u64 {
+    pub(crate) fn copy_by_name(&mut self, request: WholeRequest<'_>, bytes: &mut [u8]) {
+        self.store.data().is_sent.set(true);
+        self.by_name(request, bytes);
+        bytes.copy_from_slice(&self.store.data().bytes.borrow());
+        self.store.data().is_sent.set(false);
+    }
+
+    #[inline(always)]
+    pub(crate) fn by_name(&mut self, request: WholeRequest<'_>, payload: &[u8]) -> u64 {
         *self.store.data().sum.borrow_mut() = 0;
         // SAFETY: `new` checked the type, which differs in its lifetimes only.
         let handle: TypedFunc<(u64, WholeRequest<'_>, &[u8]), (Status,)> =
@@ -341,7 +387,7 @@ impl Called {
     }
 }
 
-fn entry(name: &str) -> WholeRequest<'_> {
+pub(crate) fn entry(name: &str) -> WholeRequest<'_> {
     WholeRequest { path: name, method: "CALL", query: "", headers: &[] }
 }
 
