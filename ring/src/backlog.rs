@@ -345,8 +345,9 @@ impl<J> Segment<J> {
         let waits = tag != EMPTY && tag != GONE;
         if waits {
             near::will_write(std::ptr::from_ref(&self.cells[at]), size_of::<Cell<J>>());
-            let sid = Some(Sid::from_raw(tag)).filter(|_| tag != UNNAMED);
-            if let Some(slot) = sid.and_then(lane::slot_of) {
+            if tag != UNNAMED
+                && let Some(slot) = lane::slot_of(Sid::from_raw(tag))
+            {
                 near::will_write(std::ptr::from_ref(slot), size_of::<Slot>());
             }
         }

@@ -126,6 +126,7 @@ pub(crate) struct Lane {
     next_notify: Cell<u64>,
     #[expect(clippy::vec_box, reason = "slots take the boxes and give them back")]
     queues: RefCell<Vec<Box<Queue>>>,
+    /// Wakers that wait until the thread has left the plugin's code.
     pub(crate) later: Later,
     next_lane: AtomicPtr<Lane>,
     /// The tallies of the first numbers, which are all that most processes need.
@@ -269,7 +270,8 @@ impl Here {
         self.slot().filter(|slot| slot.serves(sid))
     }
 
-    /// Has a waker wait until this thread has left the plugin's code.
+    /// Has a waker wait until this thread has left the plugin's code. It comes back where the thread has
+    /// no lane any more, as it is about to end.
     pub(crate) fn put_off(&self, waker: Waker) -> Option<Waker> {
         let Some(lane) = self.lane.get() else { return Some(waker) };
         // Most wakers begin with a count of their task.

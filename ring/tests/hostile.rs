@@ -997,7 +997,6 @@ fn wakers_that_call_plugins_run_one_after_the_other() {
         );
         sids.push(call.sid());
         calls.extend([call, other]);
-        drop(answering);
     }
     let all = load(Limits::default(), move |_, _, _| {
         for sid in &sids {

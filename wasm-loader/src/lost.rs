@@ -6,7 +6,7 @@ use crate::live::NoStart;
 use crate::log;
 use crate::place::{Content, Held, Place, Stopped};
 use crate::recover::{Next, REST};
-use ringbox_ring::{Fault, Quarantine, Standing, TrapCause};
+use ringbox_ring::{Fault, Quarantine, Sid, Standing, TrapCause};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Instant;
@@ -38,11 +38,7 @@ impl Place {
         let fault = Fault::Trapped(Box::new(how));
         // Both are told, should the instance have had something of another call's.
         let own = content.sid.filter(|own| Some(*own) != sid);
-        for sid in sid.into_iter().chain(own) {
-            if self.port.standing(sid) != Standing::Over {
-                let _ = self.port.fault(sid, fault.clone());
-            }
-        }
+        sid.into_iter().chain(own).for_each(|sid| self.end_if_open(sid, &fault));
         if self.pen.is_some() {
             // Its call was its own, and the next one gets another instance anyway.
             (content.live, content.sid) = (None, None);
@@ -51,13 +47,18 @@ impl Place {
         }
         // What waits in the queue is the port's too, and the next instance's.
         for sid in content.live.iter().flat_map(|live| live.state().kept()) {
-            if self.port.standing(sid) != Standing::Over {
-                let _ = self.port.fault(sid, Fault::InstanceLost);
-            }
+            self.end_if_open(sid, &Fault::InstanceLost);
         }
         content.dead = content.live.take();
         content.lost = true;
         Some(fault)
+    }
+
+    /// One that is over is not counted as answered twice.
+    fn end_if_open(&self, sid: Sid, fault: &Fault) {
+        if self.port.standing(sid) != Standing::Over {
+            let _ = self.port.fault(sid, fault.clone());
+        }
     }
 
     /// Has a runner replace the instance as soon as its failures allow.

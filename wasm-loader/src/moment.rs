@@ -1,7 +1,7 @@
 //! When something was, read for less than the clock costs.
 //!
-//! Many processors have a count that rises evenly, and reading it takes a third of what the clock does and
-//! waits for nothing. How fast it rises the clock's own thread sees while guests run.
+//! Many processors have a count that rises evenly, and reading it takes less than half of what the clock
+//! does and waits for nothing. How fast it rises the clock's own thread sees while guests run.
 
 #![cfg_attr(
     target_arch = "x86_64",

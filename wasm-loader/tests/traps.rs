@@ -31,7 +31,9 @@ fn a_trap_costs_the_instances_calls_and_no_others() {
 
 #[test]
 fn what_an_instance_kept_goes_with_it_and_what_waited_is_run_by_the_next() {
-    let limited = || small::with(|limits| limits.budget(Duration::from_millis(200)));
+    // Long enough to leave calls meanwhile, whatever else the machine does.
+    let budget = Duration::from_millis(500);
+    let limited = || small::with(|limits| limits.budget(budget).long_budget(budget));
     for (options, places) in [
         (limited(), 1),
         (limited().policy(Policy::Pool(2)), 2),
